@@ -9,6 +9,7 @@ pub mod doctor;
 mod feed;
 mod keys;
 mod objects;
+mod queue;
 mod realm;
 mod realms;
 mod session;
@@ -17,13 +18,15 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::features::access::GrantsCache;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
-use crate::features::provisioning::{Provisioning, Worker};
+use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
@@ -73,6 +76,8 @@ struct Shared {
     realms: Realms,
     directory: Directory,
     grants: GrantsCache,
+    /// Rung when a request has recorded an operation for the workers.
+    queued: Notify,
 }
 
 /// What the pools of an app did and have.
@@ -231,6 +236,7 @@ impl App {
             rules: Rules::new(&settings.passwords, &settings.tenants),
             retention_days: settings.tenants.retention_days,
             batch: None,
+            driven_by: DrivenBy::Person,
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let app = Self(Arc::new(Shared {
@@ -240,6 +246,7 @@ impl App {
             realms: Realms::new(limits.realms, addresses.control.clone(), placement),
             directory: Directory::default(),
             grants: GrantsCache::default(),
+            queued: Notify::new(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

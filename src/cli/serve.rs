@@ -10,6 +10,7 @@ use super::{CommandResult, Exit, Invocation};
 use crate::app::{App, AppLimits};
 use crate::http::{Api, Server, ServerLimits, router};
 use crate::kernel::AnyFailure;
+use crate::worker::operations;
 
 /// Arguments of `nexus serve`.
 #[derive(Debug, Args)]
@@ -82,8 +83,10 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     announce(ctx, settings.serve.public_url.as_deref(), address)?;
     // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send.
     let stop = ctx.interrupt.clone();
+    let worker = tokio::spawn(operations::run(app.clone(), stop.clone()));
     let api = Api::new(app, following, &settings, stop.clone())?;
     let cut = server.run(router(api), stop).await;
+    let _ = worker.await;
     if cut > 0 {
         ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }

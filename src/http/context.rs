@@ -10,6 +10,7 @@ use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
 use super::share::Turn;
+use crate::app::Session;
 use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
 use crate::features::tokens::{Claims, Presented, Realm as TokenRealm};
@@ -35,7 +36,7 @@ impl Verified {
 
 /// A request of somebody who has signed in.
 pub(super) struct RequestContext {
-    api: Api,
+    pub(super) api: Api,
     /// Who asks.
     pub(super) caller: Caller,
     /// What the token says.
@@ -54,6 +55,13 @@ impl RequestContext {
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
         self.api.0.following.verifier.require_good(&self.claims)?;
         self.api.realm(self.place.as_deref()).await
+    }
+
+    /// A session in the control database, for what is the platform's. Which operators may do what there is for
+    /// the services to say; a tenant's users may do nothing.
+    pub(super) async fn session(&self) -> Result<Turn<Session>, AnyFailure> {
+        self.api.0.following.verifier.require_good(&self.claims)?;
+        self.api.session(self.claims.realm()).await
     }
 }
 

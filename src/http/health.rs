@@ -34,7 +34,7 @@ struct Readiness {
 
 /// Whether the process lives
 #[utoipa::path(
-    get, path = "/health", operation_id = "health", tag = "operations",
+    get, path = "/health", operation_id = "health", tag = "health",
     responses((status = 200, body = Health)), security(())
 )]
 async fn health() -> Json<Health> {
@@ -43,7 +43,7 @@ async fn health() -> Json<Health> {
 
 /// Whether requests can be answered
 #[utoipa::path(
-    get, path = "/ready", operation_id = "ready", tag = "operations",
+    get, path = "/ready", operation_id = "ready", tag = "health",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)), security(())
 )]
 async fn ready(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {

@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod client;
+mod clusters;
 mod context;
 mod docs;
 mod error;
@@ -14,6 +15,8 @@ mod groups;
 mod health;
 mod list;
 mod metrics;
+mod migrations;
+mod operations;
 mod path;
 mod permissions;
 mod problem;
@@ -25,6 +28,9 @@ mod router;
 mod security;
 mod server;
 mod share;
+mod stores;
+mod streams;
+mod tenants;
 mod users;
 mod well_known;
 
@@ -38,10 +44,12 @@ pub use server::{Server, ServerLimits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate::Limits;
 use share::Shares;
+use streams::Streams;
 
 use crate::app::{App, Following};
+use crate::features::provisioning::Watches;
 use crate::kernel::Failure;
-use crate::settings::{ServeSettings, Settings};
+use crate::settings::{MigrationSettings, ServeSettings, Settings};
 
 /// This process cannot count what it does.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -62,6 +70,10 @@ struct Shared {
     settings: ServeSettings,
     limits: Limits,
     shares: Shares,
+    watches: Watches,
+    streams: Streams,
+    /// Where sets of migrations are.
+    migrations: MigrationSettings,
     metrics: PrometheusHandle,
     /// Requests are no longer taken.
     stop: CancellationToken,
@@ -79,10 +91,23 @@ impl Api {
         stop: CancellationToken,
     ) -> Result<Self, NoMetrics> {
         let audience = settings.tokens.audience.clone();
+        let migrations = settings.migrations.clone();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
         let shares = Shares::of(settings.sessions);
         let metrics = metrics::start(stop.clone())?;
-        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, shares, metrics, stop })))
+        Ok(Self(Arc::new(Shared {
+            watches: app.watches(),
+            app,
+            following,
+            audience,
+            settings,
+            limits,
+            shares,
+            streams: Streams::default(),
+            migrations,
+            metrics,
+            stop,
+        })))
     }
 
     fn is_stopping(&self) -> bool {

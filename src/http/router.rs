@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users,
-    well_known,
+    Api, auth, clusters, docs, groups, health, metrics, migrations, operations, permissions, rate,
+    request_id, roles, security, stores, tenants, users, well_known,
 };
 
 /// How long a body may pause.
@@ -42,7 +42,12 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "roles", description = "What roles allow, and who holds them"),
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
-        (name = "operations", description = "Whether the process lives and can answer")
+        (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
+        (name = "operations", description = "Recorded changes of tenants, and how far they are"),
+        (name = "clusters", description = "The PostgreSQL servers for tenants' databases"),
+        (name = "stores", description = "The object stores for tenants' buckets"),
+        (name = "migrations", description = "How far the tenants' schemas are"),
+        (name = "health", description = "Whether the process lives and can answer")
     )
 )]
 struct Page;
@@ -55,6 +60,11 @@ fn described() -> OpenApiRouter<Api> {
         .merge(roles::routes())
         .merge(groups::routes())
         .merge(permissions::routes())
+        .merge(tenants::routes())
+        .merge(operations::routes())
+        .merge(clusters::routes())
+        .merge(stores::routes())
+        .merge(migrations::routes())
         .merge(health::routes())
 }
 

@@ -249,8 +249,15 @@ impl Provisioning {
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
         let (kind, store) = ("adopt", Some(place.as_str()));
-        let line =
-            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, store };
+        let line = store::OperationLine {
+            id: operation,
+            tenant: id,
+            kind,
+            facts: &facts,
+            batch: None,
+            store,
+            waits: None,
+        };
         let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;

@@ -281,7 +281,7 @@ fn platform() -> Vec<Row> {
         };
         Platform "provisioning::Provisioning::rename" "tenant:update" |d, c, t| async move {
             let slug = "renamed".parse().unwrap();
-            d.app.provisioning.rename(&mut d.app.control, c, (&t.tenant, &slug), false).await
+            d.app.provisioning.rename(&mut d.app.control, c, (&t.tenant, &slug), (&Expected::Any, false)).await
         };
         Platform "provisioning::Provisioning::allow" "tenant:update" |d, c, t|
             d.app.provisioning.allow(&mut d.app.control, c, &t.row, (Facility::LargeObjects, true), true);

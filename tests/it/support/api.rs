@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -19,6 +19,21 @@ pub struct ApiServer {
     child: Child,
     /// Its address and port.
     pub address: String,
+}
+
+/// An answer that may not be whole yet.
+pub struct Open {
+    socket: TcpStream,
+    /// What has come of it.
+    read: Vec<u8>,
+}
+
+impl Open {
+    /// The whole answer, once it ended.
+    pub fn rest(mut self) -> Answer {
+        let _ = self.socket.read_to_end(&mut self.read);
+        read(&self.read)
+    }
 }
 
 /// An answer.
@@ -65,10 +80,25 @@ impl ApiServer {
 
     /// The same, with settings of its own, by their names in `[context.t.serve]`.
     pub fn start_with(world: &World, settings: &[(&str, &str)]) -> Self {
-        let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
+        let mut command = Self::command(world);
         for (name, value) in settings {
             command.env(format!("NEXUS_CONTEXT_T_SERVE_{}", name.to_ascii_uppercase()), value);
         }
+        Self::started(command)
+    }
+
+    /// The same, which stops or dies at a named point: `kill`, or `pause:PATH`.
+    pub fn start_to(world: &World, point: &str, action: &str) -> Self {
+        let mut command = Self::command(world);
+        command.env("NEXUS_FAILPOINT", format!("{point}={action}"));
+        Self::started(command)
+    }
+
+    fn command(world: &World) -> Command {
+        world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"])
+    }
+
+    fn started(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -84,6 +114,23 @@ impl ApiServer {
 
     /// Sends a request; headers are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        self.begin(method, path, headers, body).rest()
+    }
+
+    /// Sends a request for an answer that goes on, and waits until it begins.
+    pub fn open(&self, path: &str, headers: &[&str]) -> Open {
+        let mut open = self.begin("GET", path, headers, &[]);
+        let mut piece = [0; 4096];
+        // The head, and the first event.
+        while !String::from_utf8_lossy(&open.read).contains("data: ") {
+            let count = open.socket.read(&mut piece).unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&open.read));
+            open.read.extend(&piece[..count]);
+        }
+        open
+    }
+
+    fn begin(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Open {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
@@ -99,9 +146,7 @@ impl ApiServer {
         socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // It may answer, and close, before it has read a body that is too long.
         let _ = socket.write_all(body);
-        let mut all = Vec::new();
-        let _ = socket.read_to_end(&mut all);
-        read(&all)
+        Open { socket, read: Vec::new() }
     }
 
     /// Sends JSON.
@@ -130,6 +175,11 @@ impl ApiServer {
     /// The access token of somebody who signs in to a tenant's realm.
     pub fn token(&self, tenant: &str, email: &str, password: &str) -> String {
         self.login(Some(tenant), email, password).ok()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until it died by itself; by which signal.
+    pub fn died(mut self) -> Option<i32> {
+        std::os::unix::process::ExitStatusExt::signal(&self.child.wait().unwrap())
     }
 
     /// Tells it to stop; how it ended, and how long that took.
