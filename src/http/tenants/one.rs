@@ -79,18 +79,15 @@ async fn update(
 ) -> Result<Response, Problem> {
     let mut session = request.session().await?;
     let session = &mut *session;
-    let id = match &body.slug {
-        Some(Parsed(slug)) => {
-            if body.name.is_some() || !body.labels.is_empty() {
-                return Err(RequestError::body("/slug", "it is changed by itself").into());
-            }
-            let (to, how) = ((&name, slug), (&expected, false));
-            session.provisioning.rename(&mut session.control, &request.caller, to, how).await?.id
+    let id = if let Some(Parsed(slug)) = &body.slug {
+        if body.name.is_some() || !body.labels.is_empty() {
+            return Err(RequestError::body("/slug", "it is changed by itself").into());
         }
-        None => {
-            let change = body.into_change(expected)?;
-            tenants::update(&mut session.control, &request.caller, &name, &change, false).await?.id
-        }
+        let (to, how) = ((&name, slug), (&expected, false));
+        session.provisioning.rename(&mut session.control, &request.caller, to, how).await?.id
+    } else {
+        let change = body.into_change(expected)?;
+        tenants::update(&mut session.control, &request.caller, &name, &change, false).await?.id
     };
     let tenant = tenants::get(&mut session.control, &request.caller, &TenantRef::Id(id)).await?;
     Ok(etag::changed(&TenantView::from(tenant)))

@@ -48,6 +48,7 @@ impl DrivenBy {
         }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives the fields of a view by reference")]
     pub(super) fn is_person(&self) -> bool {
         *self == Self::Person
     }
