@@ -3,7 +3,7 @@
 //! The map (arrows point to what a room may import; `tests/architecture.rs` holds them):
 //!
 //! ```text
-//! main -> cli, http -> app -> features -> infra -> settings -> kernel
+//! main -> cli, http, worker -> app -> features -> infra -> settings -> kernel
 //! ```
 //!
 //! | room | knows | start at |
@@ -13,8 +13,9 @@
 //! | [`infra`] | mechanisms with no business noun: database, keys, object stores, the step engine | `saga/mod.rs` |
 //! | [`features`] | the business: tenants, provisioning, who may do what, secrets, audit, the local stack | `provisioning/mod.rs`, `access/mod.rs` |
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
-//! | [`cli`] | grammar, prompts, output; `serve.rs` alone knows `http` | `mod.rs` |
+//! | [`cli`] | grammar, prompts, output; `serve.rs` alone knows `http` and `worker` | `mod.rs` |
 //! | [`http`] | routes, extractors, problem documents | `mod.rs`, `router.rs` |
+//! | [`worker`] | what runs beside the API: operations that requests recorded | `operations.rs` |
 //!
 //! `failure/` is a crate of its own, as derives have to be: what an error says of itself.
 //!
@@ -27,3 +28,4 @@ pub mod http;
 pub mod infra;
 pub mod kernel;
 pub mod settings;
+pub mod worker;

@@ -11,6 +11,7 @@ mod keys;
 mod mail;
 mod objects;
 mod opening;
+mod queue;
 mod realm;
 mod realms;
 mod servers;
@@ -20,13 +21,15 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::features::access::GrantsCache;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
-use crate::features::provisioning::{Provisioning, Worker};
+use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
@@ -82,6 +85,8 @@ struct Shared {
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     servers: Arc<ServerStates>,
+    /// Rung when a request has recorded an operation for the workers.
+    queued: Notify,
 }
 
 /// What the pools of an app did and have.
@@ -240,6 +245,7 @@ impl App {
             rules: Rules::new(&settings.passwords, &settings.tenants),
             retention_days: settings.tenants.retention_days,
             batch: None,
+            driven_by: DrivenBy::Person,
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
@@ -252,6 +258,7 @@ impl App {
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             servers,
+            queued: Notify::new(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

@@ -12,7 +12,7 @@ use super::tenant::changes::BatchArgs;
 use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::app::Session;
 use crate::features::provisioning::{
-    Direction, OperationFilter, OperationState, OperationView, Provisioning, Worker,
+    Direction, DrivenBy, OperationFilter, OperationState, OperationView, Provisioning, Worker,
 };
 use crate::features::tenants::{self, TenantRef};
 use crate::infra::saga::StepRecord;
@@ -259,6 +259,10 @@ impl Thing for OperationView {
             ("finished_at", self.finished_at.map(time_text).unwrap_or_default()),
         ];
         let step = |step: &StepRecord| format!("{}: {}", step.name, step.state.as_str());
+        if self.driven_by == DrivenBy::Worker {
+            fields.push(("driven_by", self.driven_by.as_str().to_owned()));
+        }
+        fields.extend(self.retry_at.map(|at| ("retry_at", time_text(at))));
         fields.extend(self.batch.map(|id| ("batch", id.to_string())));
         fields.push(("steps", self.steps.iter().map(step).collect::<Vec<_>>().join(", ")));
         fields

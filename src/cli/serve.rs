@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Interval;
+use tokio_util::task::TaskTracker;
 
 use super::output::Thing;
 use super::{CommandResult, Exit, Invocation};
@@ -21,6 +22,7 @@ use crate::features::mailbox::Mailbox;
 use crate::http::{Server, ServerLimits, Serving, Tls};
 use crate::kernel::{AnyFailure, Failure};
 use crate::settings::{Loaded, Settings};
+use crate::worker::operations;
 
 /// Arguments of `nexus serve`.
 #[derive(Debug, Args)]
@@ -114,7 +116,8 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let stop = ctx.interrupt.child_token();
     let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());
     let url = url(&settings, server.address().unwrap_or(settings.serve.bind));
-    let beside = Beside::new(ctx, app::mailbox(&settings, &url));
+    let tasks = TaskTracker::new();
+    let beside = Beside::new(ctx, app::mailbox(&settings, &url), tasks.clone());
     if let Some((app, following)) = opened {
         serving.ready(app.clone(), following)?;
         beside.begin(&app);
@@ -125,6 +128,9 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     service_manager::stopping();
     stop.cancel();
     let cut = running.await.unwrap_or_default();
+    // Operations come to the edge of a step.
+    tasks.close();
+    tasks.wait().await;
     if cut > 0 {
         ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }
@@ -152,19 +158,21 @@ struct Beside<'a> {
     mailbox: Option<Mailbox>,
     written: mpsc::Sender<PathBuf>,
     files: mpsc::Receiver<PathBuf>,
+    tasks: TaskTracker,
 }
 
 impl<'a> Beside<'a> {
-    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>) -> Self {
+    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>, tasks: TaskTracker) -> Self {
         let (written, files) = mpsc::channel(64);
-        Self { ctx, mailbox, written, files }
+        Self { ctx, mailbox, written, files, tasks }
     }
 
     fn begin(&self, app: &App) {
+        self.tasks.spawn(operations::run(app.clone(), self.ctx.interrupt.clone()));
         match self.mailbox.clone() {
             Some(mailbox) => {
                 let (written, stop) = (self.written.clone(), self.ctx.interrupt.clone());
-                tokio::spawn(app.clone().deliver(mailbox, written, stop));
+                self.tasks.spawn(app.clone().deliver(mailbox, written, stop));
             }
             None => self.ctx.screen.note(
                 "messages to users wait in the outbox: no mail_folder is set, and nothing else delivers them",

@@ -90,6 +90,13 @@ impl RequestContext {
 }
 
 impl RequestContext {
+    /// A session in the control database, for what is the platform's. Which operators may do what there is for
+    /// the services to say; a tenant's users may do nothing.
+    pub(super) async fn session(&self) -> Result<Turn<Session>, AnyFailure> {
+        self.api.0.following.verifier.require_good(&self.claims)?;
+        self.api.session(self.claims.realm()).await
+    }
+
     /// What requests are answered with.
     pub(super) fn api(&self) -> &Api {
         &self.api

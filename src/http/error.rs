@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, suggest};
 
 /// A request that no service was asked about.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -79,6 +79,11 @@ pub(super) enum RequestError {
     #[error("{requests} requests of this tenant are under way; ask again in a second")]
     #[failure(Busy, "realm_busy")]
     RealmBusy { requests: usize },
+    /// So many answers that go on for long are open already.
+    #[error("{streams} streams are open already; close one first")]
+    #[failure(Busy, "too_many_streams")]
+    #[details(streams)]
+    TooManyStreams { streams: usize },
     /// The encoding of the body is none that can be unpacked.
     #[error("the body's encoding is not known")]
     #[failure(Invalid, "encoding_unknown")]
@@ -92,6 +97,15 @@ pub(super) enum RequestError {
     #[error("the server is not ready: its control database does not answer yet")]
     #[failure(Unavailable, "not_ready")]
     NotReady,
+    /// What is destructive must be confirmed by the tenant's slug.
+    #[error("deleting tenant {0:?} needs its slug")]
+    #[failure(Forbidden, "confirmation_required")]
+    #[hint("repeat it as ?confirm=")]
+    Unconfirmed(String),
+    /// The slug that confirms is another's.
+    #[error("confirm={given} is not tenant {slug:?}; nothing was done")]
+    #[failure(Forbidden, "confirmation_mismatch")]
+    OtherConfirmed { given: String, slug: String },
     /// A bug in Nexus: its log says more, by the request's id.
     #[error("something went wrong in Nexus")]
     #[failure(Internal, "internal")]
@@ -102,6 +116,20 @@ impl RequestError {
     /// Of a parameter of the query.
     pub(super) fn query(name: &str, reason: impl Into<String>) -> Self {
         Self::Query { name: name.to_owned(), reason: reason.into(), nearest: None }
+    }
+
+    /// What a parameter of the query means, which is one of a few words.
+    pub(super) fn one_of<T: Copy>(
+        name: &str,
+        given: Option<&str>,
+        known: &[(&str, T)],
+    ) -> Result<Option<T>, Self> {
+        let Some(word) = given else { return Ok(None) };
+        let found = known.iter().find(|(known, _)| *known == word).map(|(_, it)| *it);
+        found.map(Some).ok_or_else(|| {
+            let nearest = suggest::nearest(word, known.iter().map(|(known, _)| *known)).map(str::to_owned);
+            Self::Query { name: name.to_owned(), reason: format!("there is no {name} {word:?}"), nearest }
+        })
     }
 
     /// Of a part of the body.
@@ -118,7 +146,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited" | "too_many_streams" => StatusCode::TOO_MANY_REQUESTS,
         "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,

@@ -99,7 +99,7 @@ impl ServerReadiness {
 
 /// Whether the process lives
 #[utoipa::path(
-    get, path = "/health", operation_id = "health", tag = "operations",
+    get, path = "/health", operation_id = "health", tag = "health",
     responses((status = 200, body = Health)), security(())
 )]
 pub(super) async fn health() -> Json<Health> {
@@ -108,7 +108,7 @@ pub(super) async fn health() -> Json<Health> {
 
 /// Whether requests can be answered
 #[utoipa::path(
-    get, path = "/ready", operation_id = "ready", tag = "operations",
+    get, path = "/ready", operation_id = "ready", tag = "health",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)), security(())
 )]
 async fn ready(State(api): State<Api>) -> Readiness {

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod body;
 mod client;
+mod clusters;
 mod context;
 mod cors;
 mod docs;
@@ -18,6 +19,8 @@ mod health;
 mod idempotency;
 mod list;
 mod metrics;
+mod migrations;
+mod operations;
 mod oauth;
 mod page;
 mod path;
@@ -32,6 +35,9 @@ mod security;
 mod server;
 mod serving;
 mod share;
+mod stores;
+mod streams;
+mod tenants;
 mod switch;
 mod tls;
 mod users;
@@ -51,10 +57,12 @@ pub use waiting::Waiting;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate::Limits;
 use share::Shares;
+use streams::Streams;
 
 use crate::app::{App, Following};
+use crate::features::provisioning::Watches;
 use crate::kernel::Failure;
-use crate::settings::{ServeSettings, Settings};
+use crate::settings::{MigrationSettings, ServeSettings, Settings};
 
 /// This process cannot count what it does.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -79,6 +87,10 @@ struct Shared {
     settings: ServeSettings,
     limits: Limits,
     shares: Arc<Shares>,
+    watches: Watches,
+    streams: Streams,
+    /// Where sets of migrations are.
+    migrations: MigrationSettings,
     metrics: PrometheusHandle,
     /// Whether this process itself speaks TLS.
     is_tls: bool,
@@ -100,10 +112,12 @@ impl Api {
     ) -> Result<Self, NoMetrics> {
         let (audience, issuer) = (settings.tokens.audience.clone(), settings.tokens.issuer.clone());
         let introspectors = Arc::default();
+        let migrations = settings.migrations.clone();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
         let (following, shares) = (Arc::new(following), Arc::new(Shares::of(settings.sessions)));
         let metrics = metrics::start(stop.clone())?;
         Ok(Self(Arc::new(Shared {
+            watches: app.watches(),
             app,
             following,
             audience,
@@ -112,6 +126,8 @@ impl Api {
             settings,
             limits,
             shares,
+            streams: Streams::default(),
+            migrations,
             metrics,
             is_tls,
             stop,
@@ -131,6 +147,9 @@ impl Api {
             settings: settings.clone(),
             limits: old.limits.with(settings),
             shares: Arc::clone(&old.shares),
+            watches: old.watches.clone(),
+            streams: old.streams.clone(),
+            migrations: old.migrations.clone(),
             metrics: old.metrics.clone(),
             is_tls: old.is_tls,
             stop: old.stop.clone(),

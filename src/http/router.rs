@@ -20,8 +20,8 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, page, permissions,
-    rate, request_id, roles, security, switch, users, well_known,
+    Api, api_keys, audit, auth, clusters, cors, docs, groups, health, idempotency, metrics, migrations, oauth,
+    operations, page, permissions, rate, request_id, roles, security, stores, switch, tenants, users, well_known,
 };
 
 /// How long a body may pause.
@@ -47,7 +47,12 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
         (name = "audit", description = "Who did what"),
-        (name = "operations", description = "Whether the process lives and can answer")
+        (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
+        (name = "operations", description = "Recorded changes of tenants, and how far they are"),
+        (name = "clusters", description = "The PostgreSQL servers for tenants' databases"),
+        (name = "stores", description = "The object stores for tenants' buckets"),
+        (name = "migrations", description = "How far the tenants' schemas are"),
+        (name = "health", description = "Whether the process lives and can answer")
     )
 )]
 struct Page;
@@ -64,6 +69,11 @@ fn described() -> OpenApiRouter<Api> {
         .merge(groups::routes())
         .merge(permissions::routes())
         .merge(audit::routes())
+        .merge(tenants::routes())
+        .merge(operations::routes())
+        .merge(clusters::routes())
+        .merge(stores::routes())
+        .merge(migrations::routes())
         .merge(health::routes())
 }
 

@@ -10,7 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Api;
 use super::error::RequestError;
+use crate::app::Session;
 use crate::features::iam::Realm;
+use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::Tenant;
 use crate::features::tokens::Realm as TokenRealm;
 use crate::kernel::{AnyFailure, ErrorKind, TenantId};
@@ -62,6 +64,14 @@ impl Turn<()> {
     }
 }
 
+impl Turn<Session> {
+    /// Goes on to record changes of tenants, in the same turn.
+    pub(super) async fn begin_queueing(self) -> Result<Turn<(Provisioning, Worker)>, AnyFailure> {
+        let work = self.it.begin_queueing().await?;
+        Ok(Turn { it: work, permit: self.permit })
+    }
+}
+
 impl<T> Deref for Turn<T> {
     type Target = T;
 
@@ -103,6 +113,12 @@ impl Api {
     pub(super) async fn token_realm(&self, place: Option<&Tenant>) -> Result<Turn<TokenRealm>, AnyFailure> {
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
         Ok(turn.of(self.0.app.realm_of_tokens(place).await?))
+    }
+
+    /// A session in the control database, in the turn of the caller's realm.
+    pub(super) async fn session(&self, realm: TenantId) -> Result<Turn<Session>, AnyFailure> {
+        let turn = self.0.shares.turn(realm).await?;
+        Ok(turn.of(self.0.app.session().await?))
     }
 }
 

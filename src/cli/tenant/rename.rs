@@ -4,13 +4,14 @@ use super::super::{CommandResult, Exit, Invocation};
 use super::RenameArgs;
 use crate::app::App;
 use crate::features::tenants::ChangeOutcome;
+use crate::kernel::Expected;
 
 pub(super) async fn run(args: &RenameArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let dry_run = ctx.global.dry_run;
     let to = (&args.tenant, &args.slug);
-    let renamed = app.provisioning.rename(&mut app.control, &caller, to, dry_run).await?;
+    let how = (&Expected::Any, ctx.global.dry_run);
+    let renamed = app.provisioning.rename(&mut app.control, &caller, to, how).await?;
     ctx.screen.thing(&renamed)?;
     if renamed.outcome == ChangeOutcome::Unchanged {
         ctx.screen.note(&format!("tenant {} already has this slug; nothing was changed", renamed.slug));

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
@@ -42,7 +43,7 @@ pub struct Store {
 }
 
 /// Whether new tenants are placed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum PlacementState {
@@ -65,9 +66,10 @@ impl PlacementState {
 }
 
 /// How buckets and keys are made in a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
+#[schema(as = StoreDriver)]
 pub enum Driver {
     /// The S3 endpoint that `nexus` itself serves.
     Local,
@@ -231,7 +233,8 @@ pub struct Checked<V> {
 }
 
 /// A server as doors show it.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
+#[schema(as = Cluster)]
 pub struct ClusterView {
     pub name: String,
     /// Whether it takes tenants.
@@ -244,6 +247,7 @@ pub struct ClusterView {
     /// How the connection is protected.
     pub tls: Option<String>,
     /// Labels to place by.
+    #[schema(value_type = HashMap<String, String>)]
     pub labels: Json<Labels>,
     /// How many tenants are on it.
     pub tenants: i64,
@@ -262,7 +266,8 @@ pub struct ClusterView {
 }
 
 /// A store as doors show it.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
+#[schema(as = Store)]
 pub struct StoreView {
     pub name: String,
     /// Whether it takes tenants.
@@ -277,6 +282,7 @@ pub struct StoreView {
     /// Every tenant holds the same key.
     pub shared_key: bool,
     /// Labels to place by.
+    #[schema(value_type = HashMap<String, String>)]
     pub labels: Json<Labels>,
     /// How many tenants are in it.
     pub tenants: i64,

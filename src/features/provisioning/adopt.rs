@@ -248,9 +248,8 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
-        let (kind, store) = ("adopt", Some(place.as_str()));
-        let line =
-            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, store };
+        let (kind, store, tenant, batch, waits) = ("adopt", Some(place.as_str()), id, None, None);
+        let line = store::OperationLine { id: operation, tenant, kind, facts: &facts, batch, store, waits };
         let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;

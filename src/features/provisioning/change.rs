@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::batch::Selected;
 use super::create::{Intent, Neighbour};
@@ -44,7 +45,8 @@ pub enum Change {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, ToSchema)]
+#[schema(as = TenantChangeOutcome)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOutcome {
     /// It is suspended now.
@@ -86,10 +88,12 @@ impl ChangeOutcome {
 }
 
 /// A tenant that was to be changed.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, ToSchema)]
+#[schema(as = ChangedTenant)]
 pub struct Changed {
     pub outcome: ChangeOutcome,
     /// The operation that changed it.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub operation: Option<OperationId>,
     /// What it is now; what it was, where it is gone.
     #[serde(flatten)]
@@ -245,6 +249,9 @@ impl Provisioning {
                 let error = owned_by_other(held.tenant().slug.clone(), Some(row), false);
                 return Err(held.refuse(worker, error).await);
             }
+            if self.only_records() {
+                return self.queued_already(worker, held, (change, row)).await;
+            }
             let direction = match change.way_past(&row) {
                 _ if row.kind == change.kind() => Direction::AsRecorded,
                 Way::After(direction) => direction,
@@ -267,6 +274,22 @@ impl Provisioning {
                 return Ok(changed(change.outcome(), Some(row.id), ended));
             }
         }
+    }
+
+    /// What is said where an operation of a tenant is not over, and nothing is carried out here: the same
+    /// change may wait for a worker already.
+    async fn queued_already(
+        &self,
+        worker: &Worker,
+        held: LockedTenant,
+        (change, row): (&Change, OperationRow),
+    ) -> Result<Changed, ProvisioningError> {
+        if row.kind == change.kind() && row.driven_by == self.driven_by && row.state == "running" {
+            let tenant = held.end(&mut *worker.control.lock().await, None).await?;
+            return Ok(changed(ChangeOutcome::Planned, Some(row.id), tenant));
+        }
+        let error = owned_by_other(held.tenant().slug.clone(), Some(row), false);
+        Err(held.refuse(worker, error).await)
     }
 
     /// Begins the change of a tenant that is held, where it is needed, and carries it out.
@@ -294,6 +317,10 @@ impl Provisioning {
         }
         let intent = self.intend(worker, caller, held, change).await?;
         let operation = intent.operation;
+        if self.only_records() {
+            let tenant = intent.held.end(&mut *worker.control.lock().await, None).await?;
+            return Ok(changed(ChangeOutcome::Planned, Some(operation), tenant));
+        }
         let tenant = Box::pin(self.carry_out(worker, intent, change, progress, stop)).await?;
         Ok(changed(change.outcome(), Some(operation), tenant))
     }
@@ -352,6 +379,7 @@ impl Provisioning {
             return Err(held.refuse(worker, error).await);
         }
         let new = store::NewOperation {
+            waits: self.only_records().then_some(self.driven_by),
             id: operation,
             tenant: tenant.id,
             kind,

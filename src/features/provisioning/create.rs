@@ -3,11 +3,13 @@
 use secrecy::SecretString;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::difference::Difference;
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
 use super::plan::{Opening, sealed};
+use super::queue::DrivenBy;
 use super::recovery::Direction;
 use super::store;
 use super::worker::{Provisioning, Worker};
@@ -35,11 +37,18 @@ pub struct CreateRequest {
     pub wish: PlacementRequest,
 }
 
+impl CreateRequest {
+    /// Who is to take it up, where it is only recorded.
+    pub(super) fn waits_for(&self, on: &Provisioning) -> Option<DrivenBy> {
+        (self.detach || on.only_records()).then_some(on.driven_by)
+    }
+}
+
 /// What the first administrator signs in with, by the name under which it is sealed.
 pub(super) type SealedFirst = Option<(&'static str, SecretString)>;
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreateOutcome {
     /// It was made now.
@@ -53,10 +62,12 @@ pub enum CreateOutcome {
 }
 
 /// A tenant that was asked for.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, ToSchema)]
+#[schema(as = CreatedTenant)]
 pub struct Created {
     pub outcome: CreateOutcome,
     /// The operation that made it, or makes it.
+    #[schema(value_type = uuid::Uuid)]
     pub operation: OperationId,
     /// The tenant.
     #[serde(flatten)]
@@ -108,7 +119,7 @@ impl Provisioning {
             let reserved = Box::pin(self.reserve_where_wanted(worker, caller, wanted, progress)).await?;
             if let Some((intent, secrets, kind)) = reserved {
                 let operation = intent.operation;
-                if request.detach {
+                if request.waits_for(self).is_some() {
                     let tenant = intent.held.end(&mut *worker.control.lock().await, None).await?;
                     return Ok(Created { outcome: CreateOutcome::Planned, operation, tenant: tenant.into() });
                 }
@@ -183,7 +194,10 @@ impl Provisioning {
             };
         };
         let running = store::is_locked(&mut control, &key).await?;
-        if running || !matches!(unfinished.kind.as_str(), "create" | "claim") || request.detach {
+        if running
+            || !matches!(unfinished.kind.as_str(), "create" | "claim")
+            || request.waits_for(self).is_some()
+        {
             let (operation, kind) = (Some(unfinished.id), unfinished.kind);
             return Err(ProvisioningError::InProgress { slug, operation, kind, running });
         }

@@ -9,7 +9,7 @@ use crate::features::audit;
 use crate::features::secrets::StatusView;
 use crate::features::tenants::{self, EnvView, Renamed, Tenant, TenantRef};
 use crate::infra::db::{PgConnection, ServerAddress};
-use crate::kernel::{Caller, Slug};
+use crate::kernel::{Caller, Expected, Slug};
 
 /// A tenant's credentials, opened and not told: only [`Concealed::disclose`] gives them.
 #[derive(Debug)]
@@ -90,11 +90,11 @@ impl Provisioning {
         control: &mut PgConnection,
         caller: &Caller,
         (name, slug): (&TenantRef, &Slug),
-        dry_run: bool,
+        (expected, dry_run): (&Expected, bool),
     ) -> Result<Renamed, ProvisioningError> {
         let caller = &access::authorize(control, caller, &rights::TENANT_UPDATE, name.about()).await?;
         let to = (slug, self.secrets.record_key());
-        Ok(tenants::rename(control, caller, &name.for_caller(caller), to, dry_run).await?)
+        Ok(tenants::rename(control, caller, &name.for_caller(caller), to, (expected, dry_run)).await?)
     }
 
     /// Which key seals how much.

@@ -19,6 +19,10 @@ const KINDS: [(&str, Outline, Outline); 10] = [
     ("repair", steps::repair, steps::repair_adopted),
 ];
 
+/// The kinds' names.
+pub const NAMES: [&str; 10] =
+    ["create", "adopt", "pool", "claim", "suspend", "resume", "delete", "undelete", "purge", "repair"];
+
 /// Whether an operation of this kind makes a tenant that nobody uses yet.
 pub(super) fn is_making(kind: &str) -> bool {
     matches!(kind, "create" | "adopt" | "pool" | "claim")
@@ -39,4 +43,14 @@ pub(super) fn kind_of(kind: &str) -> Option<&'static str> {
 /// Whether an operation of this kind shuts a tenant, and does nothing else.
 pub(super) fn closes(kind: &str) -> bool {
     matches!(kind, "suspend" | "delete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_name() {
+        assert_eq!(KINDS.map(|(name, ..)| name), NAMES);
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `iam`,
 //! `installation` and `audit`. Start reading at `create.rs` and `change.rs`, then `steps/mod.rs`; what happens
-//! after a crash is in `recovery.rs`.
+//! after a crash is in `recovery.rs`; what workers carry out, in `queue/mod.rs`.
 
 mod adopt;
 mod batch;
@@ -21,6 +21,7 @@ mod operations;
 mod outline;
 mod plan;
 mod pool;
+mod queue;
 mod recovery;
 mod repair;
 mod reserve;
@@ -30,6 +31,7 @@ mod store;
 mod worker;
 
 pub use crate::infra::cluster::Facility;
+pub use crate::infra::saga::{StepRecord, StepState};
 pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
 pub use batch::{
     Attempt, Batch, BatchError, BatchOptions, BatchReport, BatchRow, Member, Prospect, RepairSelection,
@@ -41,9 +43,11 @@ pub use credentials::Concealed;
 pub use difference::Difference;
 pub use error::ProvisioningError;
 pub use examine::{Examined, plan_adopt};
-pub use operations::{OperationFilter, OperationState, OperationView};
+pub use kinds::NAMES as OPERATION_KINDS;
+pub use operations::{OperationFilter, OperationState, OperationView, Watches};
 pub use outline::{PlannedStep, plan_create, plan_purge};
 pub use pool::{Filled, PoolView};
+pub use queue::{DrivenBy, MOST_ATTEMPTS};
 pub use recovery::Direction;
 pub use repair::{RepairOutcome, Repaired};
 pub use sizes::Sizes;

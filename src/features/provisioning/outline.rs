@@ -3,7 +3,7 @@
 use super::create::differences;
 use super::error::ProvisioningError;
 use super::kinds::steps_of;
-use super::operations::{OperationFilter, OperationView};
+use super::operations::{self, OperationFilter, OperationView};
 use super::plan::Plan;
 use super::repair::{RepairOutcome, Repaired};
 use super::store;
@@ -17,7 +17,7 @@ use crate::infra::saga::Probe;
 use crate::kernel::{Caller, OperationId, Page, SecretString};
 
 /// One step that would be done.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct PlannedStep {
     pub step: &'static str,
     /// What it does, in words.
@@ -199,7 +199,7 @@ impl Provisioning {
         worker.authorize(caller, &rights::OPERATION_READ, About::Platform).await?;
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let page = Page { page: 1, limit: 1 };
-        let found = store::list(&mut *worker.control.lock().await, &filter, page).await?;
+        let found = operations::store::list(&mut *worker.control.lock().await, &filter, page).await?;
         found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })
     }
 }

@@ -182,7 +182,8 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let batch = self.batch.filter(|batch| batch.kind == kind).map(|batch| batch.id);
-        let taken = store::take_up(&mut tx, id, direction == Direction::Back, batch).await?;
+        let taken =
+            store::take_up(&mut tx, id, direction == Direction::Back, (self.driven_by, batch)).await?;
         let row = taken.ok_or_else(|| over(found, direction))?;
         let action = if row.state == "rolling_back" { "operation.rollback" } else { "operation.resume" };
         let entry = audit::Entry {
@@ -328,7 +329,7 @@ impl Provisioning {
     async fn begin_back(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
-        store::take_up(&mut tx, id, true, None).await?;
+        store::take_up(&mut tx, id, true, (self.driven_by, None)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -438,7 +439,7 @@ impl Plan {
 }
 
 /// That an operation ended already.
-fn over(row: &OperationRow, direction: Direction) -> ProvisioningError {
+pub(super) fn over(row: &OperationRow, direction: Direction) -> ProvisioningError {
     let verb = if direction == Direction::Back { "roll back" } else { "resume" };
     ProvisioningError::Over { id: row.id, state: row.state.clone(), verb }
 }

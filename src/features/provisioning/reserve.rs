@@ -50,14 +50,21 @@ impl Provisioning {
         };
         let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
         let intent = NewTenantIntent {
-            line: OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, store: None },
+            line: OperationLine {
+                id: operation,
+                tenant: id,
+                kind,
+                facts: &facts,
+                batch: None,
+                store: None,
+                waits: request.waits_for(self),
+            },
             places: (cluster, place),
             row: &row,
             secrets: self.secrets.seal_statement(id, &borrowed, &store::is_written(id)).await?,
             record_template_sets: record_template_sets(id, template),
             steps: &steps::outline(&steps_of(kind, false)),
             action: if kind == "pool" { "pool.fill" } else { "tenant.create" },
-            detach: request.detach,
         };
         let (written, named) = self.write_and_name(worker, caller, cluster, intent).await?;
         match self.secrets.sealed(id, &written.secrets) {

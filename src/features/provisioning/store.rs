@@ -1,10 +1,10 @@
-//! The SQL of operations, and of a proof inside a tenant's database.
+//! The SQL of operations, lists apart, and of a proof inside a tenant's database.
 
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use super::operations::{OperationFilter, OperationView};
+use super::queue::DrivenBy;
 use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::placement::ServerRecord;
@@ -13,7 +13,7 @@ use crate::infra::db::{
     AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, in_one_batch, is_held, literal,
 };
 use crate::infra::saga::Journal;
-use crate::kernel::{BatchId, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, OperationId, TenantId};
 
 /// Keeps a tenant from being changed by two operations at a time.
 const ONE_AT_A_TIME: &str = "operations_one_at_a_time";
@@ -26,6 +26,7 @@ pub(super) struct OperationRow {
     pub(super) kind: String,
     pub(super) state: String,
     pub(super) fence: i64,
+    pub(super) driven_by: DrivenBy,
 }
 
 impl OperationRow {
@@ -41,7 +42,7 @@ pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result
     let which = tenants::row_of(name);
     let find = format!("select id::text from control.tenants where {which}");
     let read = format!(
-        "{}; select id, tenant_id, kind, state, fence from control.operations
+        "{}; select id, tenant_id, kind, state, fence, driven_by from control.operations
          where tenant_id = (select id from control.tenants where {which})
            and state in ('running', 'stopped', 'rolling_back'); {}",
         tenants::row(&which),
@@ -102,6 +103,8 @@ pub(super) struct NewOperation<'a> {
     pub(super) change: Option<String>,
     /// The batch that it is a part of.
     pub(super) batch: Option<BatchId>,
+    /// Who takes it up, where this process does not.
+    pub(super) waits: Option<DrivenBy>,
 }
 
 /// Writes an operation's intent under the tenant's lock, in one round trip: the operation with its
@@ -120,7 +123,8 @@ pub(super) async fn intend(
              where id = '{other}'"
         )
     });
-    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch: new.batch, store: None };
+    let (batch, waits) = (new.batch, new.waits);
+    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch, store: None, waits };
     let operation = operation_statement(caller, &line, "true");
     let entry = audit::Entry {
         caller,
@@ -154,6 +158,8 @@ pub(super) struct OperationLine<'a> {
     pub(super) batch: Option<BatchId>,
     /// Of a tenant whose row was just written: the store that must still take tenants.
     pub(super) store: Option<&'a str>,
+    /// Who takes it up, where this process does not.
+    pub(super) waits: Option<DrivenBy>,
 }
 
 /// The condition that a server or a store takes tenants, of which it has at most `tenants`.
@@ -168,14 +174,17 @@ fn takes(table: &str, name: &str, tenants: &str) -> String {
 /// The statement that writes an operation's line where a condition holds, and gives its fence.
 fn operation_statement(caller: &Authorized<'_>, new: &OperationLine<'_>, condition: &str) -> String {
     format!(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
+        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id, planned, driven_by)
+         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid, {}, {}
+         where {condition} returning fence",
         new.id,
         new.tenant,
         literal(new.kind),
         literal(&caller.to_string()),
         literal(&new.facts.to_string()),
         new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
+        new.waits.is_some(),
+        literal(new.waits.unwrap_or_default().as_str()),
     )
 }
 
@@ -236,8 +245,6 @@ pub(super) struct NewTenantIntent<'a> {
     pub(super) record_template_sets: Option<String>,
     pub(super) steps: &'a [(&'static str, bool)],
     pub(super) action: &'static str,
-    /// Another process is to act on it.
-    pub(super) detach: bool,
 }
 
 /// What [`reserve`] found or wrote.
@@ -279,13 +286,11 @@ pub(super) async fn reserve(
         operation: Some(id),
         detail: new.line.facts.clone(),
     };
-    let detached = format!("update control.operations set planned = true where id = '{id}'");
     let statements: Vec<String> = [lock("clusters", cluster), lock("stores", store), (new.row)(&has_room)]
         .into_iter()
         .chain([new.secrets])
         .chain(new.record_template_sets)
         .chain([operation_statement(caller, &new.line, &written)])
-        .chain(new.detach.then_some(detached))
         .chain([
             Journal::plan_statement(id, new.steps, &written),
             AdvisoryLock::try_statement(&key, &written),
@@ -321,10 +326,12 @@ pub(super) async fn operation(
     control: &mut PgConnection,
     id: OperationId,
 ) -> Result<Option<OperationRow>, DbError> {
-    Ok(sqlx::query_as("select id, tenant_id, kind, state, fence from control.operations where id = $1")
-        .bind(id)
-        .fetch_optional(control)
-        .await?)
+    Ok(sqlx::query_as(
+        "select id, tenant_id, kind, state, fence, driven_by from control.operations where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(control)
+    .await?)
 }
 
 /// The tenant's operation that is not over, if there is one.
@@ -333,7 +340,7 @@ pub(super) async fn unfinished(
     tenant: TenantId,
 ) -> Result<Option<OperationRow>, DbError> {
     Ok(sqlx::query_as(
-        "select id, tenant_id, kind, state, fence from control.operations
+        "select id, tenant_id, kind, state, fence, driven_by from control.operations
          where tenant_id = $1 and state in ('running', 'stopped', 'rolling_back')",
     )
     .bind(tenant)
@@ -344,7 +351,7 @@ pub(super) async fn unfinished(
 /// All operations that are not over, the oldest first.
 pub(super) async fn all_unfinished(control: &mut PgConnection) -> Result<Vec<OperationRow>, DbError> {
     Ok(sqlx::query_as(
-        "select id, tenant_id, kind, state, fence from control.operations
+        "select id, tenant_id, kind, state, fence, driven_by from control.operations
          where state in ('running', 'stopped', 'rolling_back') order by created_at",
     )
     .fetch_all(control)
@@ -352,24 +359,28 @@ pub(super) async fn all_unfinished(control: &mut PgConnection) -> Result<Vec<Ope
 }
 
 /// Takes an operation up again, forward or back, with a new fence; one that goes forward becomes a part
-/// of the batch that finishes it. `None` when it is over.
+/// of the batch that finishes it. A worker's attempts are counted, and the next one waits for up to a minute; what
+/// a person takes up is the person's. `None` when it is over, or not the workers'.
 pub(super) async fn take_up(
     control: &mut PgConnection,
     id: OperationId,
     backward: bool,
-    batch: Option<BatchId>,
+    (driven_by, batch): (DrivenBy, Option<BatchId>),
 ) -> Result<Option<OperationRow>, DbError> {
     Ok(sqlx::query_as(
         "update control.operations
          set state = case when $2 or state = 'rolling_back' then 'rolling_back' else 'running' end,
              fence = nextval('control.fences'), error = null, planned = false, updated_at = now(),
-             batch_id = case when $2 or state = 'rolling_back' then batch_id else coalesce($3, batch_id) end
-         where id = $1 and state in ('running', 'stopped', 'rolling_back')
-         returning id, tenant_id, kind, state, fence",
+             batch_id = case when $2 or state = 'rolling_back' then batch_id else coalesce($3, batch_id) end,
+             driven_by = $4, attempts = case when $4 = 'worker' then attempts + 1 else 0 end,
+             retry_at = case when $4 = 'worker' then now() + interval '1 second' * least(60, 2 ^ attempts) end
+         where id = $1 and state in ('running', 'stopped', 'rolling_back') and ($4 = 'person' or driven_by = 'worker')
+         returning id, tenant_id, kind, state, fence, driven_by",
     )
     .bind(id)
     .bind(backward)
     .bind(batch)
+    .bind(driven_by)
     .fetch_optional(control)
     .await?)
 }
@@ -418,45 +429,6 @@ pub(super) async fn settled_tenants(control: &mut PgConnection) -> Result<Vec<Te
     Ok(sqlx::query_scalar(
         "select id from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed') order by slug",
     )
-    .fetch_all(control)
-    .await?)
-}
-
-/// Operations, the newest first; a running one without a living process is `interrupted`, or
-/// `planned` where no process took it up yet.
-pub(super) async fn list(
-    control: &mut PgConnection,
-    filter: &OperationFilter,
-    page: Page,
-) -> Result<Vec<OperationView>, DbError> {
-    let held = is_held("'nexus:tenant:' || tenant_id::text");
-    Ok(sqlx::query_as(AssertSqlSafe(format!(
-        "with operation as (
-             select operations.*, tenants.slug
-             from control.operations join control.tenants on tenants.id = tenant_id
-             where ($1::uuid is null or tenant_id = $1) and ($2::uuid is null or operations.id = $2)
-               and ($7::uuid is null or batch_id = $7)
-               and ($8::timestamptz is null or (operations.created_at, operations.id) < ($8, $9))
-         ), seen as (
-             select operation.*, case
-                 when state in ('running', 'rolling_back') and not {held}
-                 then case when planned then 'planned' else 'interrupted' end else state end as seen_state
-             from operation
-         )
-         select id, tenant_id, slug, kind, seen_state as state, caller, error, batch_id, created_at, updated_at, finished_at
-         from seen where ($3::text is null or seen_state = $3)
-           and (not $6 or state in ('running', 'stopped', 'rolling_back'))
-         order by created_at desc, id desc limit $4 offset $5"
-    )))
-    .bind(filter.tenant)
-    .bind(filter.id)
-    .bind(filter.state.map(super::operations::OperationState::as_str))
-    .bind(i64::from(page.limit))
-    .bind(page.offset())
-    .bind(filter.open)
-    .bind(filter.batch)
-    .bind(filter.before.map(|(at, _)| at))
-    .bind(filter.before.map(|(_, id)| id))
     .fetch_all(control)
     .await?)
 }

@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
+use super::queue::DrivenBy;
 use crate::features::access::{self, About, AccessError, Authorized, Right};
 use crate::features::iam::Rules;
 use crate::features::installation::Installation;
@@ -35,6 +36,8 @@ pub struct Provisioning {
     pub retention_days: u32,
     /// The batch that its changes are parts of.
     pub batch: Option<Batch>,
+    /// Who carries out what is asked for: by workers it is only recorded here.
+    pub driven_by: DrivenBy,
 }
 
 /// One worker's connections. A lock on a tenant is held by `control`, so a worker changes one

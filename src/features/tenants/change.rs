@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::TenantError;
-use super::model::{Facts, Tenant, TenantState};
+use super::model::{Facts, Tenant, TenantState, TenantView};
 use super::service::{TenantRef, look_up, read};
 use super::store;
 use crate::features::access::{self, Authorized, rights};
@@ -16,7 +16,7 @@ use crate::features::audit;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{PgConnection, durable_transaction, transaction};
 use crate::kernel::label::Label;
-use crate::kernel::{BatchId, Caller, Labels, OperationId, Slug, TenantId};
+use crate::kernel::{BatchId, Caller, Expected, Labels, OperationId, Slug, TenantId};
 
 /// What is to be changed about a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Change {
     pub unset: Vec<String>,
     /// The batch that this is a part of: then it is recorded as an operation, too.
     pub batch: Option<BatchId>,
+    /// What the tenant must be like.
+    pub expected: Expected,
 }
 
 /// What came of a change.
@@ -89,7 +91,7 @@ impl Change {
         let twice = set.iter().map(|label| &label.key).chain(&unset).find(|key| !keys.insert(*key));
         match twice {
             Some(key) => Err(TenantError::LabelTwice { key: key.clone() }),
-            None => Ok(Self { name, set, unset, batch: None }),
+            None => Ok(Self { name, set, unset, batch: None, expected: Expected::Any }),
         }
     }
 
@@ -121,6 +123,7 @@ pub async fn update(
     let id = read(connection, caller, name).await?.id;
     let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
+    change.expected.check(&TenantView::from(tenant.clone()))?;
     let (before, after) = change.of(&tenant);
     let outcome = match (before == after, dry_run) {
         (true, _) => ChangeOutcome::Unchanged,
@@ -208,7 +211,7 @@ pub(in crate::features) async fn rename(
     caller: &Authorized<'_>,
     name: &TenantRef,
     (slug, key): (&Slug, &RecordKey),
-    dry_run: bool,
+    (expected, dry_run): (&Expected, bool),
 ) -> Result<Renamed, TenantError> {
     let id = match read(connection, caller, name).await {
         Ok(tenant) => tenant.id,
@@ -219,6 +222,7 @@ pub(in crate::features) async fn rename(
     };
     let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
+    expected.check(&TenantView::from(tenant.clone()))?;
     if tenant.slug == slug.as_str() {
         tx.rollback().await?;
         return Ok(Renamed { id, outcome: ChangeOutcome::Unchanged, slug: tenant.slug, former_slug: None });

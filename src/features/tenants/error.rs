@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::features::access::AccessError;
 use crate::infra::db::DbError;
-use crate::kernel::{Failure, TenantId};
+use crate::kernel::{Failure, Stale, TenantId};
 
 /// A request about tenants that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -77,6 +77,10 @@ pub enum TenantError {
     #[hint("finish or roll back what was started" => TenantAction::Repair(Some(slug.clone())))]
     #[details(slug, state)]
     NotActive { slug: String, state: &'static str },
+    /// The tenant was changed since the caller read it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Stale(#[from] Stale),
     /// A statement failed.
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]

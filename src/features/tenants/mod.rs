@@ -22,9 +22,10 @@ pub use error::TenantError;
 pub use life::{Life, Suspension, Trash};
 pub(in crate::features) use life::{condemn, due, is_due, suspend, suspend_again, trash};
 pub(in crate::features) use list::read_each;
-pub use list::{each, list};
+pub use list::{each, list, page};
 pub use model::{
-    Adoption, Facts, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView,
+    Adoption, Facts, NewTenant, Resources, Tenant, TenantFilter, TenantPosition, TenantSort, TenantState,
+    TenantView,
 };
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use super::life::{Life, Suspension, Trash};
 use super::selector::Selector;
@@ -11,7 +13,7 @@ use crate::infra::db::stored_as_text;
 use crate::kernel::{Email, Labels, Slug, TenantId};
 
 /// Where in its life a tenant is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum TenantState {
@@ -136,14 +138,18 @@ pub struct Tenant {
 }
 
 /// A tenant as doors show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Tenant)]
 pub struct TenantView {
+    #[schema(value_type = uuid::Uuid)]
     pub id: TenantId,
+    #[schema(example = "acme")]
     pub slug: String,
     pub name: String,
     pub state: TenantState,
     pub admin_email: Option<String>,
     /// Labels to select by.
+    #[schema(example = json!({ "plan": "gold" }))]
     pub labels: Labels,
     /// The PostgreSQL server it is placed on.
     pub cluster: String,
@@ -241,6 +247,34 @@ impl TenantSort {
     /// The words that a person types, and what they mean.
     pub const WORDS: [(&'static str, Self); 4] =
         [("slug", Self::Slug), ("name", Self::Name), ("state", Self::State), ("created_at", Self::CreatedAt)];
+}
+
+/// The place of a row in a list: its value of the field that the list is sorted by, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantPosition {
+    /// As JSON has it.
+    pub value: String,
+    pub id: TenantId,
+}
+
+impl TenantPosition {
+    /// Of a row.
+    #[must_use]
+    pub fn of(tenant: &Tenant, sort: TenantSort) -> Self {
+        let value = match sort {
+            TenantSort::Slug => tenant.slug.clone(),
+            TenantSort::Name => tenant.name.clone(),
+            TenantSort::State => tenant.state.as_str().to_owned(),
+            TenantSort::CreatedAt => tenant.created_at.format(&Rfc3339).unwrap_or_default(),
+        };
+        Self { value, id: tenant.id }
+    }
+
+    /// Its time, where that is what it is sorted by; `None` where it is none.
+    #[must_use]
+    pub fn time(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.value, &Rfc3339).ok()
+    }
 }
 
 /// What can be changed of a row.

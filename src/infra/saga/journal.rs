@@ -1,16 +1,18 @@
 //! What is written down of an operation while it runs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::infra::db::{DbError, PgConnection, literal, stored_as_text};
 use crate::kernel::{Failure, OperationId};
 
 /// How far a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Encode, sqlx::Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Encode, sqlx::Decode, serde::Serialize, ToSchema)]
 #[sqlx(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
@@ -39,7 +41,8 @@ impl StepState {
 }
 
 /// One step as recorded.
-#[derive(Debug, Clone, FromRow, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, serde::Serialize, ToSchema)]
+#[schema(as = OperationStep)]
 pub struct StepRecord {
     pub name: String,
     pub state: StepState,
@@ -189,4 +192,29 @@ pub async fn steps(control: &mut PgConnection, operation: OperationId) -> Result
     .bind(operation)
     .fetch_all(control)
     .await?)
+}
+
+/// The same of several operations.
+pub async fn steps_of(
+    control: &mut PgConnection,
+    operations: &[OperationId],
+) -> Result<HashMap<OperationId, Vec<StepRecord>>, DbError> {
+    #[derive(FromRow)]
+    struct Row {
+        operation_id: OperationId,
+        #[sqlx(flatten)]
+        step: StepRecord,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select operation_id, name, state, started_at, finished_at from control.operation_steps
+         where operation_id = any($1) order by operation_id, position",
+    )
+    .bind(operations)
+    .fetch_all(control)
+    .await?;
+    let mut found: HashMap<OperationId, Vec<StepRecord>> = HashMap::new();
+    for row in rows {
+        found.entry(row.operation_id).or_default().push(row.step);
+    }
+    Ok(found)
 }

@@ -12,7 +12,7 @@ mod engine;
 mod journal;
 
 pub use engine::{backward, forward};
-pub use journal::{Journal, StepRecord, StepState, steps};
+pub use journal::{Journal, StepRecord, StepState, steps, steps_of};
 
 use async_trait::async_trait;
 

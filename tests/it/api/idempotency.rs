@@ -138,7 +138,7 @@ fn killed_at(point: &str) -> (World, Answer) {
     let token = server.token("acme", "ann@acme.example", PASSWORD);
     drop(server);
     let settings = [("timeout_seconds", "1")];
-    let dying = ApiServer::start_failing(&world, &settings, &format!("{point}=kill"));
+    let dying = ApiServer::start_to(&world, &settings, (point, "kill"));
     let headers = [&*bearer(&token), KEY, "Content-Type: application/json"];
     let body = json!({ "email": "bob@acme.example" }).to_string();
     let socket = dying.send_only("POST", "/users", &headers, body.as_bytes());

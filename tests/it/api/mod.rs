@@ -18,6 +18,7 @@ mod mail;
 mod oauth;
 mod odd;
 mod openapi;
+mod operations;
 mod password;
 mod register;
 mod reload;
@@ -27,13 +28,14 @@ mod service_manager;
 mod sessions;
 mod start;
 mod switch;
+mod tenants;
 mod tls;
 mod users;
 mod versions;
 
 use serde_json::{Value, json};
 
-use crate::support::api::{ApiServer, bearer};
+use crate::support::api::{Answer, ApiServer, bearer};
 use crate::support::world::World;
 
 /// The password of those who have one.
@@ -45,6 +47,47 @@ pub fn acme() -> (World, ApiServer) {
     world.tenant_of("acme", "ann@acme.example", PASSWORD);
     let server = ApiServer::start(&world);
     (world, server)
+}
+
+/// An installation with an operator who holds a role of the platform's realm, a server, and their token.
+pub fn operated(role: &str) -> (World, ApiServer, String) {
+    let world = World::new();
+    operator(&world, "ops@example.com", role);
+    let server = ApiServer::start(&world);
+    let token = operator_token(&server, "ops@example.com");
+    (world, server, token)
+}
+
+/// An operator with a password.
+pub fn operator(world: &World, email: &str, role: &str) {
+    let args = ["user", "create", "--email", email, "--role", role, "--password-stdin"];
+    let output = world.machine().output(&args, &format!("{PASSWORD}\n"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The token of an operator who signs in.
+pub fn operator_token(server: &ApiServer, email: &str) -> String {
+    server.login(None, email, PASSWORD).ok()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// Asks until an answer is as it should be; for a minute at most.
+pub fn until(server: &ApiServer, path: &str, token: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let began = std::time::Instant::now();
+    loop {
+        let answer = server.get(path, token).ok();
+        if is_so(&answer) {
+            return answer;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{path}: {answer}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// The operation of an answer, once it is done.
+pub fn done(server: &ApiServer, token: &str, answer: &Answer) -> Value {
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let place = answer.header("location").unwrap().to_owned();
+    until(server, &place, token, |operation| operation["state"] == "done")
 }
 
 /// The same, and Ann's token.

@@ -270,6 +270,10 @@ fn platform() -> Vec<Row> {
         Platform "tenants::slugs" "tenant:read" |d, c, t| tenants::slugs(&mut d.app.control, c, "a", 9);
         Platform "tenants::list" "tenant:read" |d, c, t|
             tenants::list(&mut d.app.control, c, &TenantFilter::default(), (TenantSort::Slug, false), PAGE);
+        Platform "tenants::page" "tenant:read" |d, c, t| async move {
+            let (filter, sort) = (TenantFilter::default(), (TenantSort::Slug, false));
+            tenants::page(&mut d.app.control, c, &filter, sort, (PAGE, Total::Exact), None).await
+        };
         Platform "tenants::each" "tenant:read" |d, c, t| {
             let filter = TenantFilter::default();
             async move {
@@ -282,7 +286,7 @@ fn platform() -> Vec<Row> {
         };
         Platform "provisioning::Provisioning::rename" "tenant:update" |d, c, t| async move {
             let slug = "renamed".parse().unwrap();
-            d.app.provisioning.rename(&mut d.app.control, c, (&t.tenant, &slug), false).await
+            d.app.provisioning.rename(&mut d.app.control, c, (&t.tenant, &slug), (&Expected::Any, false)).await
         };
         Platform "provisioning::Provisioning::allow" "tenant:update" |d, c, t|
             d.app.provisioning.allow(&mut d.app.control, c, &t.row, (Facility::LargeObjects, true), true);
@@ -336,6 +340,18 @@ fn platform() -> Vec<Row> {
             OperationView::list(&mut d.app.control, c, &OperationFilter::default(), PAGE);
         Platform "provisioning::OperationView::show" "operation:read" |d, c, t|
             OperationView::show(&mut d.app.control, c, OperationId::new());
+        Platform "provisioning::OperationView::page" "operation:read" |d, c, t|
+            OperationView::page(&mut d.app.control, c, &OperationFilter::default(), (PAGE, Total::Exact));
+        Platform "provisioning::Watches::watch" "operation:read" |d, c, t| async move {
+            let watches = d.app.app.watches();
+            watches.watch(&mut d.app.control, c, OperationId::new()).await
+        };
+        Platform "provisioning::Provisioning::queued" "operation:resume" |d, c, t|
+            Provisioning::queued(&mut d.app.control, c, 1);
+        Platform "provisioning::Provisioning::carry_out_queued" "operation:resume" |d, c, t|
+            d.app.provisioning.carry_out_queued(&d.worker, c, OperationId::new(), &Silent, &d.stop);
+        Platform "provisioning::Provisioning::hand_over" "operation:resume" |d, c, t|
+            d.app.provisioning.hand_over(&d.worker, c, OperationId::new());
         Platform "provisioning::Provisioning::operation" "operation:read" |d, c, t|
             d.app.provisioning.operation(&d.worker, c, OperationId::new());
         Platform "provisioning::Provisioning::unfinished" "operation:read" |d, c, t|

@@ -21,6 +21,21 @@ pub struct ApiServer {
     pub address: String,
 }
 
+/// An answer that may not be whole yet.
+pub struct Open {
+    socket: TcpStream,
+    /// What has come of it.
+    read: Vec<u8>,
+}
+
+impl Open {
+    /// The whole answer, once it ended.
+    pub fn rest(mut self) -> Answer {
+        let _ = self.socket.read_to_end(&mut self.read);
+        read(&self.read)
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -68,10 +83,10 @@ impl ApiServer {
         Self::launch(world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]), settings)
     }
 
-    /// The same, which does at named points what it is ordered to.
-    pub fn start_failing(world: &World, settings: &[(&str, &str)], orders: &str) -> Self {
+    /// The same, which stops or dies at a named point: `kill`, or `pause:PATH`.
+    pub fn start_to(world: &World, settings: &[(&str, &str)], (point, action): (&str, &str)) -> Self {
         let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
-        command.env("NEXUS_FAILPOINT", orders);
+        command.env("NEXUS_FAILPOINT", format!("{point}={action}"));
         Self::launch(command, settings)
     }
 
@@ -129,12 +144,32 @@ impl ApiServer {
 
     /// Sends a request; headers are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-        self.send_over(&mut socket, method, path, headers, body)
+        let socket = self.send_only(method, path, headers, body);
+        Open { socket, read: Vec::new() }.rest()
     }
 
-    /// The same over a stream that is open already.
+    /// Sends a request for an answer that goes on, and waits until it begins.
+    pub fn open(&self, path: &str, headers: &[&str]) -> Open {
+        let mut open = Open { socket: self.send_only("GET", path, headers, &[]), read: Vec::new() };
+        let mut piece = [0; 4096];
+        // The head, and the first event.
+        while !String::from_utf8_lossy(&open.read).contains("data: ") {
+            let count = open.socket.read(&mut piece).unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&open.read));
+            open.read.extend(&piece[..count]);
+        }
+        open
+    }
+
+    /// Sends a request, and waits for no answer.
+    pub fn send_only(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> TcpStream {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        self.write_request(&mut socket, method, path, headers, body);
+        socket
+    }
+
+    /// Sends a request over a stream that is open already.
     pub fn send_over(
         &self,
         stream: &mut (impl Read + Write),
@@ -143,6 +178,13 @@ impl ApiServer {
         headers: &[&str],
         body: &[u8],
     ) -> Answer {
+        self.write_request(stream, method, path, headers, body);
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        read(&all)
+    }
+
+    fn write_request(&self, to: &mut impl Write, method: &str, path: &str, headers: &[&str], body: &[u8]) {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("host:")) {
             head.extend(["Host: ", &self.address, "\r\n"]);
@@ -153,26 +195,9 @@ impl ApiServer {
         for line in headers {
             head.extend([line, "\r\n"]);
         }
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        to.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // It may answer, and close, before it has read a body that is too long.
-        let _ = stream.write_all(body);
-        let mut all = Vec::new();
-        let _ = stream.read_to_end(&mut all);
-        read(&all)
-    }
-
-    /// Sends a request, and waits for no answer.
-    pub fn send_only(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> TcpStream {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
-        head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
-        for line in headers {
-            head.extend([line, "\r\n"]);
-        }
-        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        socket.write_all(body).unwrap();
-        socket
+        let _ = to.write_all(body);
     }
 
     /// Asks for a path until the answer is as it should be.
@@ -222,6 +247,11 @@ impl ApiServer {
     /// The access token of somebody who signs in to a tenant's realm.
     pub fn token(&self, tenant: &str, email: &str, password: &str) -> String {
         self.login(Some(tenant), email, password).ok()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until it died by itself; by which signal.
+    pub fn died(mut self) -> Option<i32> {
+        std::os::unix::process::ExitStatusExt::signal(&self.child.wait().unwrap())
     }
 
     /// Tells it to stop; how it ended, and how long that took.

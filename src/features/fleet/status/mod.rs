@@ -4,6 +4,7 @@
 use serde::Serialize;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::asking::{self, Wanted};
@@ -19,7 +20,8 @@ mod store;
 use store::Known;
 
 /// What is at which version.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MigrationStatus)]
 pub struct StatusReport {
     /// Each set, in order of dependence.
     pub sets: Vec<SetStatus>,
@@ -32,7 +34,8 @@ pub struct StatusReport {
 }
 
 /// One set.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MigrationSetStatus)]
 pub struct SetStatus {
     pub set: String,
     /// The newest version of its files; none where it has no file.
@@ -50,7 +53,8 @@ pub struct SetStatus {
 }
 
 /// So many tenants at a version.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MigrationVersionCount)]
 pub struct VersionCount {
     pub set: String,
     /// The version; none: nothing of the set was applied.
@@ -63,7 +67,8 @@ pub struct VersionCount {
 }
 
 /// A tenant that is not at the newest version.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MigrationStraggler)]
 pub struct Straggler {
     /// Of which set.
     pub set: String,
@@ -82,7 +87,8 @@ pub struct Straggler {
 }
 
 /// What a run met.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = LastMigrationError)]
 pub struct LastError {
     pub run: Uuid,
     /// When (RFC 3339).
@@ -91,11 +97,13 @@ pub struct LastError {
     /// The server's code (manual, appendix A).
     pub sqlstate: Option<String>,
     pub message: Option<String>,
+    #[schema(value_type = Option<String>)]
     pub hint: Option<Hint>,
 }
 
 /// Tenants that no run touches.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = SkippedTenants)]
 pub struct Untouched {
     pub state: String,
     /// Why that leaves them out.

@@ -209,8 +209,16 @@ impl Provisioning {
             "from_pool": true,
         });
         let (store, kind, action) = (None, "claim", "tenant.create");
-        let line =
-            OperationLine { id: operation, tenant: tenant.id, kind, facts: &facts, batch: None, store };
+        let waits = request.waits_for(self);
+        let line = OperationLine {
+            id: operation,
+            tenant: tenant.id,
+            kind,
+            facts: &facts,
+            batch: None,
+            store,
+            waits,
+        };
         let steps = steps::outline(&steps::claim());
         let taken = super::store::take_with_intent(&mut tx, caller, &line, &steps, action).await?;
         let Some((fence, lock)) = taken else {

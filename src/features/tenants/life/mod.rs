@@ -4,6 +4,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::model::{Tenant, TenantState};
 
@@ -24,7 +25,7 @@ pub struct Life {
 }
 
 /// A suspension that is not over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Suspension {
     pub reason: String,
     pub by: String,
@@ -34,7 +35,7 @@ pub struct Suspension {
 }
 
 /// A stay in the trash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Trash {
     pub by: String,
     /// Since when (RFC 3339).

@@ -1,10 +1,10 @@
 //! Lists of tenants: one page with the total, or all of them as they come.
 
 use super::error::TenantError;
-use super::model::{Tenant, TenantFilter, TenantSort};
+use super::model::{Tenant, TenantFilter, TenantPosition, TenantSort};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
-use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId};
+use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId, Total};
 
 mod store;
 
@@ -30,6 +30,32 @@ pub async fn list(
     }
     tx.commit().await.map_err(DbError::from)?;
     Ok((found, Pagination::new(page, u64::try_from(counted.fit).unwrap_or(0))))
+}
+
+/// One page of tenants from the start of the list, or from a row on, and where it stands among all, which are
+/// counted as far as it is asked. No page is far from where it begins: who asks sees to that.
+///
+/// # Errors
+/// Without `tenant:read`; when a statement fails.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn page(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    (page, total): (Page, Total),
+    after: Option<&TenantPosition>,
+) -> Result<(Vec<Tenant>, Pagination), TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
+    let rows = store::page(connection, filter, sort, (page, after)).await?;
+    let is_full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let counted = match total {
+        Total::None => None,
+        // All of them are on the page.
+        _ if page.page == 1 && !is_full && after.is_none() => Some(rows.len() as u64),
+        _ => Some(store::count_to(connection, filter, total.limit()).await?),
+    };
+    Ok((rows, Pagination::counted(page, (total, counted))))
 }
 
 /// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however

@@ -4,12 +4,12 @@
 use futures_util::TryStreamExt;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::super::model::{Tenant, TenantFilter, TenantSort};
+use super::super::model::{Tenant, TenantFilter, TenantPosition, TenantSort};
 use super::super::selector::{self, like_literal};
 use super::super::store::COLUMNS;
 use super::{Counted, Stretch};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{AnyFailure, TenantId};
+use crate::kernel::{AnyFailure, Page, TenantId};
 
 /// What a filter and an order ask of a row.
 const ASKED: &str = "id, slug, name, state, labels, cluster, store, created_at, search_text, suspended_at, \
@@ -145,6 +145,46 @@ pub(super) async fn sorted(
         query.push(" offset 0) as fit");
     };
     stretch_of(connection, filter, sort, stretch, source).await
+}
+
+/// One page of what a filter lets through, from the start or from behind a row.
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    (page, after): (Page, Option<&TenantPosition>),
+) -> Result<Vec<Tenant>, DbError> {
+    let mut query = QueryBuilder::new(format!("select {COLUMNS} from control.tenants where "));
+    push_filter(&mut query, filter);
+    if let Some(position) = after {
+        let keys = keys(filter, sort.0);
+        let comparison = if sort.1 { "<" } else { ">" };
+        query.push(format_args!(" and ({}) {comparison} (", keys.join(", ")));
+        match sort.0 {
+            TenantSort::CreatedAt => query.push_bind(position.time()),
+            _ => query.push_bind(position.value.clone()),
+        };
+        if keys.len() > 1 {
+            query.push(", ").push_bind(position.id);
+        }
+        query.push(")");
+    }
+    query.push(format_args!(" order by {} limit ", order(filter, sort))).push_bind(i64::from(page.limit));
+    query.push(" offset ").push_bind(page.offset());
+    Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+/// How many tenants a filter lets through, counted up to a limit.
+pub(super) async fn count_to(
+    connection: &mut PgConnection,
+    filter: &TenantFilter,
+    limit: Option<i64>,
+) -> Result<u64, DbError> {
+    let mut query = QueryBuilder::new("select count(*) from (select from control.tenants where ");
+    push_filter(&mut query, filter);
+    query.push(" limit ").push_bind(limit).push(") as counted");
+    let rows: i64 = query.build_query_scalar().fetch_one(connection).await?;
+    Ok(u64::try_from(rows).unwrap_or_default())
 }
 
 /// Hands over every tenant that a filter lets through, one at a time as the server sends them.

@@ -4,14 +4,20 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::error::ProvisioningError;
-use super::store;
+use super::queue::DrivenBy;
 use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
 use crate::infra::saga::StepRecord;
-use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, Caller, OperationId, Page, Pagination, TenantId, Total};
+
+pub(super) mod store;
+mod watch;
+
+pub use watch::Watches;
 
 /// How an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +72,8 @@ pub struct OperationFilter {
     pub tenant: Option<TenantId>,
     /// In this state.
     pub state: Option<OperationState>,
+    /// Of this kind.
+    pub kind: Option<&'static str>,
     /// Only those that are not over.
     pub open: bool,
     /// This one alone.
@@ -77,23 +85,40 @@ pub struct OperationFilter {
 }
 
 /// An operation as doors show it.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, PartialEq, FromRow, Serialize, ToSchema)]
+#[schema(as = Operation)]
 pub struct OperationView {
+    #[schema(value_type = Uuid)]
     pub id: OperationId,
-    /// What it does: `create`, `suspend`, `resume`, `delete`, `undelete`, `purge`, `repair`.
+    /// What it does, e.g. `create`, `suspend`, `delete`.
+    #[schema(example = "create")]
     pub kind: String,
     /// Of which tenant, by id.
     pub tenant_id: Uuid,
     /// Of which tenant, by slug.
     #[sqlx(rename = "slug")]
+    #[schema(example = "acme")]
     pub tenant: String,
+    /// `planned`, `running`, `interrupted`, `stopped`, `rolling_back`, `done` or `rolled_back`.
+    #[schema(example = "running")]
     pub state: String,
+    /// Who asked for it.
     pub caller: String,
     /// Why it stopped: code and message.
+    #[schema(value_type = Option<HashMap<String, String>>)]
     pub error: Option<Value>,
+    /// Who carries it out; only where workers do.
+    #[serde(skip_serializing_if = "DrivenBy::is_person")]
+    #[schema(required = false)]
+    pub driven_by: DrivenBy,
+    /// From when on a worker tries it again; only where one does.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub retry_at: Option<OffsetDateTime>,
     /// The batch that it is a part of.
     #[sqlx(rename = "batch_id")]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
     pub batch: Option<BatchId>,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
@@ -123,6 +148,23 @@ impl OperationView {
         Self::read_list(control, filter, page).await
     }
 
+    /// The same, with where the page stands among all.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn page(
+        control: &mut PgConnection,
+        caller: &Caller,
+        filter: &OperationFilter,
+        (page, total): (Page, Total),
+    ) -> Result<(Vec<Self>, Pagination), ProvisioningError> {
+        access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
+        let rows = store::list(control, filter, page).await?;
+        let counted = match total {
+            Total::None => None,
+            _ => Some(store::count(control, filter, total.limit()).await?),
+        };
+        Ok((rows, Pagination::counted(page, (total, counted))))
+    }
+
     /// The same for other features.
     pub(in crate::features) async fn read_list(
         control: &mut PgConnection,
@@ -143,6 +185,21 @@ impl OperationView {
         id: OperationId,
     ) -> Result<Self, ProvisioningError> {
         access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
+        Self::read(control, id).await
+    }
+
+    /// Whether nobody is at work on it, and no worker will be.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match self.state.as_str() {
+            "done" | "rolled_back" => true,
+            "stopped" | "interrupted" => self.retry_at.is_none(),
+            _ => false,
+        }
+    }
+
+    /// The same for who was authorised before.
+    pub(super) async fn read(control: &mut PgConnection, id: OperationId) -> Result<Self, ProvisioningError> {
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let found = store::list(control, &filter, Page { page: 1, limit: 1 }).await?;
         let mut view = found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })?;

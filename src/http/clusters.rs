@@ -1,0 +1,63 @@
+//! `/clusters`: the PostgreSQL servers for tenants' databases, to be looked at. The command line registers and changes them.
+
+use axum::Json;
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::body::Parsed;
+use super::context::RequestContext;
+use super::etag::IfNoneMatch;
+use super::list::{List, NoFilter, PageParams};
+use super::path::InPath;
+use super::problem::Problem;
+use super::query::ListQuery;
+use crate::features::placement::ClusterView;
+use crate::kernel::PlaceName;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
+/// List the PostgreSQL servers for tenants' databases
+#[utoipa::path(
+    get,
+    path = "/clusters",
+    operation_id = "listClusters",
+    tag = "clusters",
+    params(PageParams),
+    responses((status = 200, body = List<ClusterView>), Problem),
+    extensions(("x-permission" = json!("cluster:read"))),
+    security(("token" = []))
+)]
+async fn list(
+    request: RequestContext,
+    ListQuery { part, filter: NoFilter {} }: ListQuery<NoFilter>,
+) -> Result<Json<List<ClusterView>>, Problem> {
+    let mut session = request.session().await?;
+    let placement = session.provisioning.placement.clone();
+    let rows = placement.clusters(&mut session.control, &request.caller).await?;
+    Ok(Json(List::part_of(rows, &part, |row| row.name.clone())?))
+}
+
+/// Show one of the PostgreSQL servers for tenants' databases
+#[utoipa::path(
+    get,
+    path = "/clusters/{name}",
+    operation_id = "getCluster",
+    tag = "clusters",
+    params(("name" = String, Path, description = "Its name"), IfNoneMatch),
+    responses((status = 200, body = ClusterView), (status = 304, description = "It is known"), Problem),
+    extensions(("x-permission" = json!("cluster:read"))),
+    security(("token" = []))
+)]
+async fn show(
+    request: RequestContext,
+    InPath(Parsed(name)): InPath<Parsed<PlaceName>>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let mut session = request.session().await?;
+    let placement = session.provisioning.placement.clone();
+    Ok(known.answer(&placement.show_cluster(&mut session.control, &request.caller, name.as_str()).await?))
+}

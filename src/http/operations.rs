@@ -1,0 +1,151 @@
+//! `/operations`: recorded changes of tenants, and how far they are.
+
+#![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
+
+mod events;
+mod seen;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::Api;
+use super::body::Parsed;
+use super::context::RequestContext;
+use super::error::RequestError;
+use super::etag::IfNoneMatch;
+use super::list::{List, PageParams, cursor};
+use super::path::InPath;
+use super::problem::Problem;
+use super::query::ListQuery;
+use crate::features::provisioning::{OPERATION_KINDS, OperationFilter, OperationState, OperationView};
+use crate::features::tenants::{self, TenantRef};
+use crate::kernel::OperationId;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let own = OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(resume));
+    own.merge(events::routes())
+}
+
+/// What operations are filtered by.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct OperationParams {
+    /// Of this tenant, by slug or id
+    tenant: Option<String>,
+    /// In this state: planned, running, interrupted, stopped, rolling_back, done or rolled_back
+    state: Option<String>,
+    /// Of this kind, e.g. create
+    kind: Option<String>,
+    /// Only those that are not finished
+    #[serde(default)]
+    #[param(default = false)]
+    open: bool,
+}
+
+/// Where a list of operations goes on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    id: Uuid,
+}
+
+/// List the operations, the newest first
+#[utoipa::path(
+    get,
+    path = "/operations",
+    operation_id = "listOperations",
+    tag = "operations",
+    params(PageParams, OperationParams),
+    responses((status = 200, body = List<OperationView>), Problem),
+    extensions(("x-permission" = json!("operation:read"))),
+    security(("token" = []))
+)]
+async fn list(
+    request: RequestContext,
+    ListQuery { part, filter }: ListQuery<OperationParams>,
+) -> Result<Json<List<OperationView>>, Problem> {
+    let page = part.page()?;
+    let tenant = filter.tenant.as_deref().map(|text| {
+        text.parse::<TenantRef>().map_err(|error| RequestError::query("tenant", error.to_string()))
+    });
+    let (tenant, after) = (tenant.transpose()?, part.position::<Position>()?);
+    let (states, kinds) =
+        (OperationState::ALL.map(|it| (it.as_str(), it)), OPERATION_KINDS.map(|it| (it, it)));
+    let mut filter = OperationFilter {
+        state: RequestError::one_of("state", filter.state.as_deref(), &states)?,
+        kind: RequestError::one_of("kind", filter.kind.as_deref(), &kinds)?,
+        open: filter.open,
+        before: after.map(|at| (at.at, OperationId::from(at.id))),
+        ..OperationFilter::default()
+    };
+    let mut session = request.session().await?;
+    if let Some(name) = tenant {
+        filter.tenant = Some(tenants::get(&mut session.control, &request.caller, &name).await?.id);
+    }
+    let found = OperationView::page(&mut session.control, &request.caller, &filter, page).await?;
+    let (data, mut pagination) = found;
+    if data.len() == page.0.limit as usize
+        && let Some(last) = data.last()
+    {
+        pagination.next = Some(cursor(&Position { at: last.created_at, id: last.id.uuid() }));
+    }
+    Ok(Json(List { data, pagination }))
+}
+
+/// Show an operation with its steps
+#[utoipa::path(
+    get,
+    path = "/operations/{id}",
+    operation_id = "getOperation",
+    tag = "operations",
+    params(("id" = Uuid, Path, description = "The operation's id"), IfNoneMatch),
+    responses((status = 200, body = OperationView), (status = 304, description = "It is known"), Problem),
+    extensions(("x-permission" = json!("operation:read"))),
+    security(("token" = []))
+)]
+async fn show(
+    request: RequestContext,
+    InPath(Parsed(id)): InPath<Parsed<OperationId>>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let mut session = request.session().await?;
+    Ok(known.answer(&OperationView::show(&mut session.control, &request.caller, id).await?))
+}
+
+/// Finish an operation that stopped
+///
+/// It is handed over to the workers, who check the actual state first. The answer is 202; one that a process is
+/// at work on is 409.
+#[utoipa::path(
+    post,
+    path = "/operations/{id}/resume",
+    operation_id = "resumeOperation",
+    tag = "operations",
+    params(("id" = Uuid, Path, description = "The operation's id")),
+    responses((status = 202, description = "The workers go on with it"), Problem),
+    extensions(("x-permission" = json!("operation:resume"))),
+    security(("token" = []))
+)]
+async fn resume(
+    request: RequestContext,
+    InPath(Parsed(id)): InPath<Parsed<OperationId>>,
+) -> Result<StatusCode, Problem> {
+    let mut session = request.session().await?;
+    // Before connections of its own are opened for it.
+    OperationView::show(&mut session.control, &request.caller, id).await?;
+    let work = session.begin_queueing().await?;
+    let (provisioning, worker) = &*work;
+    provisioning.hand_over(worker, &request.caller, id).await?;
+    request.api.0.app.tell_worker();
+    Ok(StatusCode::ACCEPTED)
+}
