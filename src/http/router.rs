@@ -20,8 +20,9 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, clusters, cors, docs, groups, health, idempotency, metrics, migrations, oauth,
-    operations, page, permissions, rate, request_id, roles, security, stores, switch, tenants, users, well_known,
+    Api, api_keys, audit, auth, clusters, cors, docs, groups, health, idempotency, metrics, migrations,
+    oauth, operations, page, permissions, rate, request_id, roles, security, stores, switch, tenants, users,
+    well_known,
 };
 
 /// How long a body may pause.

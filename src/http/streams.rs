@@ -15,7 +15,7 @@ const MOST: usize = 1_000;
 type Who = (TenantId, UserId);
 
 /// The streams that are open.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Streams(Arc<Mutex<HashMap<Who, usize>>>);
 
 /// A stream that is open until this is dropped.

@@ -165,7 +165,8 @@ fn paused(world: &World) -> (ApiServer, String, String, std::path::PathBuf) {
     operator(world, "ops@example.com", "Provisioner");
     let file = world.machine().path("pause");
     std::fs::write(&file, "").unwrap();
-    let server = ApiServer::start_to(world, &[], ("create.database.after", &format!("pause:{}", file.display())));
+    let server =
+        ApiServer::start_to(world, &[], ("create.database.after", &format!("pause:{}", file.display())));
     let token = operator_token(&server, "ops@example.com");
     let answer = server.change("POST", "/tenants", &token, &json!({ "slug": "acme" }));
     let place = answer.header("location").unwrap().to_owned();
