@@ -134,20 +134,23 @@ impl Realms {
         let control = control.get().await?;
         let cluster = self.placement.cluster(control, &tenant.cluster).await.map_err(AnyFailure::from)?;
         let server = cluster.admin.database(&tenant.resources.database_name);
-        let opened = server.connect("nexus:realm").await;
+        let connect = async || {
+            let opened = server.connect("nexus:realm").await;
+            if matches!(opened, Err(DbError::Unreachable { .. })) {
+                self.servers.doubt();
+            }
+            opened
+        };
+        let opened = connect().await;
         if !opened.as_ref().is_err_and(takes_no_sessions) {
             return Ok(opened?);
         }
         // Because the tenant was closed just now, or without our knowledge; or it was opened since.
         let now = tenants::get(control, &Caller::System, &TenantRef::Id(tenant.id)).await;
         let now = now.map_err(AnyFailure::from)?.active().map_err(AnyFailure::from)?;
-        match server.connect("nexus:realm").await {
+        match connect().await {
             Err(source) if takes_no_sessions(&source) => {
                 Err(AnyFailure::from(DatabaseClosed { slug: now.slug, source }).into())
-            }
-            Err(error @ DbError::Unreachable { .. }) => {
-                self.servers.doubt();
-                Err(error.into())
             }
             opened => Ok(opened?),
         }

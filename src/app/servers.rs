@@ -152,9 +152,22 @@ async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), An
     let names = placement::cluster_names(&mut control, &Caller::System).await?;
     probes.retain(|name, _| names.contains(name));
     for name in names {
-        let cluster = app.shared().provisioning.placement.cluster(&mut control, &name).await?;
+        let cluster = match app.shared().provisioning.placement.cluster(&mut control, &name).await {
+            Ok(cluster) => cluster,
+            // One that cannot be read, a password that does not open, say, keeps no other from being asked.
+            Err(error) => {
+                tracing::warn!(server = name, %error, "a server's place is not known");
+                continue;
+            }
+        };
         match probes.get_mut(&name) {
-            Some(probe) => probe.cluster = cluster,
+            Some(probe) => {
+                // A session at the old place says nothing of the new one.
+                if probe.cluster.admin.display() != cluster.admin.display() {
+                    probe.session = None;
+                }
+                probe.cluster = cluster;
+            }
             None => drop(probes.insert(name, Probe { cluster, session: None })),
         }
     }

@@ -81,7 +81,7 @@ impl App {
             None => (realms.platform_session().await?, RealmRef::PLATFORM),
             Some(tenant) => (realms.session(control, tenant).await?, place(tenant)),
         };
-        Ok(Realm { name, session, as_of })
+        Ok(Realm { name, session, as_of, attempt: None })
     }
 }
 

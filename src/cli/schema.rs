@@ -76,17 +76,15 @@ pub fn run(args: &SchemaArgs, screen: &Screen) -> CommandResult {
         .flatten()
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
-    match &args.name {
-        Some(name) => print(screen, &schema(name, &types)?),
-        None => {
-            let rows = types.iter().map(|(name, schema)| SchemaRow {
-                name: name.clone(),
-                description: schema["description"].as_str().unwrap_or_default().to_owned(),
-            });
-            screen.list(rows)?;
-            Ok(Exit::Done)
-        }
+    if let Some(name) = &args.name {
+        return print(screen, &schema(name, &types)?);
     }
+    let rows = types.iter().map(|(name, schema)| SchemaRow {
+        name: name.clone(),
+        description: schema["description"].as_str().unwrap_or_default().to_owned(),
+    });
+    screen.list(rows)?;
+    Ok(Exit::Done)
 }
 
 fn print(screen: &Screen, value: &Value) -> CommandResult {

@@ -98,20 +98,24 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let settings = reload::settings(&args, &ctx.loaded)?;
     let tls = Tls::of(&settings.serve)?;
     let limits = limits(&settings);
-    let opened = App::open_to_serve(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await;
     let is_check = args.check || ctx.global.dry_run;
+    if is_check {
+        // Nothing is prepared: that writes.
+        let session = App::load(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await?;
+        drop(session.app.follow().await?);
+        drop(Server::bind(settings.serve.bind, settings.serve.share_port, ServerLimits::default())?);
+        ctx.screen.note("the API could be served");
+        return Ok(Exit::Done);
+    }
+    let opened = App::open_to_serve(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await;
     let (opened, code) = match opened {
-        Err(failure) if may_come(&failure) && !is_check => {
+        Err(failure) if may_come(&failure) => {
             tracing::warn!(%failure, "not ready, and trying again until the control database answers");
             (None, failure.code())
         }
         opened => (Some(opened?), "starting"),
     };
     let server = Server::bind(settings.serve.bind, settings.serve.share_port, ServerLimits::default())?;
-    if is_check {
-        ctx.screen.note("the API could be served");
-        return Ok(Exit::Done);
-    }
     // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send; or where it cannot go on.
     let stop = ctx.interrupt.child_token();
     let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());

@@ -57,7 +57,9 @@ impl RequestContext {
     /// The same for work on tokens and keys.
     pub(super) async fn token_realm(&self) -> Result<Turn<TokenRealm>, AnyFailure> {
         self.api.0.following.verifier.require_good(&self.claims)?;
-        self.api.token_realm(self.place.as_deref()).await
+        let mut realm = self.api.token_realm(self.place.as_deref()).await?;
+        realm.attempt.clone_from(&self.attempt);
+        Ok(realm)
     }
 
     /// What issues tokens, and a session in the control database: drawn last.

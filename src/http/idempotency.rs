@@ -91,7 +91,8 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
     let mut context = RequestContext::from_request_parts(&mut parts, api).await?;
     let body = body::whole(body, api.0.settings.body_bytes).await?;
     let path = parts.uri.path_and_query().map_or_else(|| parts.uri.path(), |it| it.as_str());
-    let asked = Asked::new(parts.method.as_str(), path, &body);
+    let who = format!("{:?}", context.caller);
+    let asked = Asked::new(&who, parts.method.as_str(), path, &body);
     let limit = Duration::from_secs(u64::from(api.0.settings.timeout_seconds));
     let mut realm = context.realm().await?;
     let begun = key.begin(&mut realm, UserId::from(context.claims.sub), (&asked, limit + MARGIN)).await?;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Api, NoMetrics, Tls, TlsError, Waiting, router};
 use crate::app::{App, Following};
-use crate::settings::Settings;
+use crate::settings::{ServeSettings, Settings};
 
 /// What answers requests. It can be replaced while connections are open: each request goes to what there is when
 /// it comes. Cheap to clone.
@@ -74,7 +74,17 @@ impl Serving {
         if let Some(tls) = &self.tls {
             tls.reload(&settings.serve)?;
         }
-        self.settings.serve = settings.serve;
+        // What needs a restart stays as it was.
+        let old = &self.settings.serve;
+        self.settings.serve = ServeSettings {
+            bind: old.bind,
+            share_port: old.share_port,
+            public_url: old.public_url.clone(),
+            app_url: old.app_url.clone(),
+            mail_folder: old.mail_folder.clone(),
+            sessions: old.sessions,
+            ..settings.serve
+        };
         if let Phase::Ready(api) = &self.phase {
             self.phase = Phase::Ready(api.with(&self.settings.serve));
         }

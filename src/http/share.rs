@@ -94,7 +94,7 @@ impl Api {
     pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, Option<AnyFailure>> {
         // Who waits for a server that is down holds a turn of others.
         if let Some(tenant) = place {
-            self.0.app.require_up(tenant).map_err(AnyFailure::from)?;
+            self.0.app.require_up(tenant)?;
         }
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id));
         let turn = turn.await.map_err(AnyFailure::from)?;

@@ -66,14 +66,23 @@ struct SwitchedToken {
 )]
 async fn switch(request: RequestContext, Body(body): Body<Switch>) -> Result<Response, Problem> {
     let api = &request.api.0;
-    let found = api.app.tenant(&body.tenant.0).await?;
     let refused = || TokenError::SwitchRefused { tenant: format!("tenant {}", body.tenant.0) };
+    // Nobody else is told of a tenant, nor takes a turn in its realm.
+    if !request.caller.is_operator_in_person() {
+        return Err(refused().into());
+    }
+    let found = api.app.tenant(&body.tenant.0).await?;
     let tenant = found.ok_or_else(refused)?;
     let mut realm = request.api.token_realm(Some(&tenant)).await?;
     api.following.verifier.require_good(&request.claims)?;
     let (tokens, mut session) = request.tokens().await?;
     let reason = body.reason.map(|reason| reason.0);
-    let switched = tokens.switch(&mut session.control, &request.caller, &mut realm, reason.as_ref()).await?;
+    let switched = tokens.switch(&mut session.control, &request.caller, &mut realm, reason.as_ref()).await;
+    // By the name that was asked for: its other names are not told.
+    let switched = switched.map_err(|error| match error {
+        TokenError::SwitchRefused { .. } => refused(),
+        error => error,
+    })?;
     let answer = SwitchedToken {
         access_token: switched.token.expose_secret().to_owned(),
         issued_token_type: ACCESS_TOKEN,

@@ -145,6 +145,15 @@ struct PlannedSteps {
     data: Vec<PlannedStep>,
 }
 
+/// What exists, or what would be done.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "says what one of two answers is like")]
+enum CreatedOrPlanned {
+    Created(Created),
+    Planned(PlannedSteps),
+}
+
 /// Create a tenant: its database, bucket, credentials and first admin
 ///
 /// The answer is 202 once the work is recorded; workers do it, also after a crash. `Location` leads to the
@@ -159,7 +168,7 @@ struct PlannedSteps {
     request_body = NewTenantBody,
     responses(
         (status = 202, body = Created, headers(("Location" = String, description = "The operation"))),
-        (status = 200, body = Created, description = "It exists; with `dry_run`, the steps (`data`)"),
+        (status = 200, body = CreatedOrPlanned, description = "It exists; with `dry_run`, the steps"),
         Problem
     ),
     extensions(("x-permission" = json!("tenant:create"))),

@@ -36,6 +36,13 @@ pub struct TokenLimits {
 }
 
 impl Caller {
+    /// Whether it is an operator by a token of the platform's own, in whose name nobody else acts.
+    #[must_use]
+    pub fn is_operator_in_person(&self) -> bool {
+        matches!(self, Self::User { realm, token, .. }
+            if *realm == TenantId::PLATFORM && token.actor.is_none() && token.visits.is_none())
+    }
+
     /// A user, with all that it holds.
     #[must_use]
     pub fn user(realm: TenantId, id: UserId) -> Self {

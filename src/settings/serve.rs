@@ -71,6 +71,7 @@ pub const RELOADED: &[&str] = &[
     "metrics_from",
     "passwords_a_minute",
     "sessions_a_minute",
+    "messages_a_minute",
     "requests_a_minute",
 ];
 

@@ -16,6 +16,9 @@ use crate::kernel::{AnyFailure, Caller, OperationId};
 const AT_ONCE: usize = 4;
 /// How often it looks for operations that others recorded, or left behind.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the place of an operation that failed is kept: what fails before it is counted would be tried without
+/// end.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(3);
 /// How long operations that are under way may take to their next step once the process is told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -83,6 +86,7 @@ impl Crew {
     }
 }
 
+/// Carries one out. One that fails is not taken up again at once, whatever it failed for.
 async fn carry_out(app: App, id: OperationId, stop: CancellationToken) {
     let carried_out = async {
         let (provisioning, worker) = app.operation_worker().await?;
@@ -99,5 +103,9 @@ async fn carry_out(app: App, id: OperationId, stop: CancellationToken) {
     };
     if let Err(failure) = carried_out.await {
         tracing::warn!(operation = %id, code = failure.get().code(), "an operation stopped: {failure}");
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE_AFTER_FAILURE) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }

@@ -119,12 +119,16 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/audit/store.rs: insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
     src/features/audit/store.rs: select coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
+    src/features/iam/groups/store.rs: select groups.id, groups.name, groups.description, parent.name as parent, array(select
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
+    src/features/iam/roles/store.rs: select id, name, description, built_in, array(select permission ||
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
     src/features/iam/signin/store.rs: delete from nexus.sessions where coalesce(revoked_at, expires_at) < now()
     src/features/iam/store.rs: with made as ( insert into nexus.users (id,
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
+    src/features/iam/users/store.rs: with recursive parts as ( {first} union select
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
+    src/features/iam/users/store.rs: select count(*) from (select from nexus.users where
     src/features/iam/users/store.rs: update nexus.users set email = id || '@erased.invalid',
     src/features/inspection/store.rs: select {}
     src/features/inspection/store.rs: select exists (select from control.runners where id::text =
@@ -136,14 +140,14 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/placement/store.rs: with fits as ( select true as server,
     src/features/placement/template/store.rs: select database_name, owner_role, templates.state = 'ready' as ready,
     src/features/placement/template/store.rs: insert into control.tenant_versions (tenant_id, set_name, version, files) select
+    src/features/provisioning/operations/store.rs: with operation as ( select operations.*, tenants.slug from
+    src/features/provisioning/queue/store.rs: with queued as ( select id, caller, created_at,
     src/features/provisioning/store.rs: select id::text from control.tenants where {which}
     src/features/provisioning/store.rs: update control.operations set state = 'rolled_back', updated_at =
     src/features/provisioning/store.rs: insert into control.operations (id, tenant_id, kind, state, caller,
     src/features/provisioning/store.rs: select from control.{table} where name = {} for
-    src/features/provisioning/store.rs: update control.operations set planned = true where id
     src/features/provisioning/store.rs: select {}
     src/features/provisioning/store.rs: select bucket as neighbour from control.tenants where state
-    src/features/provisioning/store.rs: with operation as ( select operations.*, tenants.slug from
     src/features/record/store.rs: select {STATE}
     src/features/secrets/store.rs: with made as ( insert into control.data_keys (id,
     src/features/secrets/store.rs: select id, master_key_id, wrapped, manifest, manifest_generation from control.data_keys
@@ -154,6 +158,8 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/tenants/life/store.rs: update control.tenants set state = 'trashed', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'deleting', updated_at =
     src/features/tenants/list/store.rs: select {COLUMNS} from control.tenants join (select id from
+    src/features/tenants/list/store.rs: select {COLUMNS} from control.tenants where
+    src/features/tenants/list/store.rs: select count(*) from (select from control.tenants where
     src/features/tenants/list/store.rs: select {COLUMNS} from control.tenants where
     src/features/tenants/list/store.rs: select count(*) as fit, array[
     src/features/tenants/store.rs: with taken as ( delete from control.retired_slugs where

@@ -223,7 +223,9 @@ pub(super) async fn holders(
              union select groups.id from nexus.groups join within on groups.parent_id = within.group_id
          )
          select user_id from nexus.user_roles where role_id = $1
-         union select user_id from nexus.group_members join within using (group_id) limit $2",
+         union select user_id from nexus.group_members join within using (group_id)
+         union select operator_id from nexus.operator_grants
+               where role_id = $1 and revoked_at is null and expires_at > now() limit $2",
     )
     .bind(role)
     .bind(limit)

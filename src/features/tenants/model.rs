@@ -150,6 +150,7 @@ pub struct TenantView {
     pub admin_email: Option<String>,
     /// Labels to select by.
     #[schema(example = json!({ "plan": "gold" }))]
+    #[schema(value_type = HashMap<String, String>)]
     pub labels: Labels,
     /// The PostgreSQL server it is placed on.
     pub cluster: String,

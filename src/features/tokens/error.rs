@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::features::access::AccessError;
-use crate::features::iam::Subject;
+use crate::features::iam::{IamError, Subject};
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
@@ -68,6 +68,11 @@ pub enum TokenError {
     #[failure(Forbidden, "switch_refused")]
     #[hint("sign in as an operator whom the tenant gave access")]
     SwitchRefused { tenant: String },
+    /// Whoever acts in a user's name for a while makes nothing that lasts.
+    #[error("a token that acts in somebody's name makes no API keys")]
+    #[failure(Forbidden, "api_key_refused")]
+    #[hint("the user makes it, or an administrator by a token of their own")]
+    ActsForAnother,
     /// More is asked for than was granted.
     #[error("scope {scope} was not granted")]
     #[failure(Forbidden, "scope_not_granted")]
@@ -182,6 +187,10 @@ pub enum TokenError {
     #[error(transparent)]
     #[failure(transparent)]
     Random(#[from] RandomError),
+    /// The realm's users and requests.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Iam(#[from] IamError),
     /// The caller may not do it.
     #[error(transparent)]
     #[failure(transparent)]

@@ -15,7 +15,7 @@ use crate::features::iam::{self, Subject, operators};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, ErrorKind, Failure as _, Reason, TenantId, TokenLimits, UserId};
+use crate::kernel::{Caller, ErrorKind, Failure as _, Reason, TokenLimits, UserId};
 
 impl Tokens {
     /// Gives an operator a token of a tenant's realm, of a quarter of an hour at most and without a session,
@@ -77,9 +77,7 @@ impl Tokens {
 /// The operator that a caller is, where it is one in person.
 fn in_person(caller: &Caller) -> Option<(UserId, &TokenLimits)> {
     match caller {
-        Caller::User { realm: TenantId::PLATFORM, id, token } => {
-            (token.actor.is_none() && token.visits.is_none()).then_some((*id, token))
-        }
+        Caller::User { id, token, .. } if caller.is_operator_in_person() => Some((*id, token)),
         _ => None,
     }
 }

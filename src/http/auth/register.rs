@@ -75,9 +75,12 @@ struct Verification {
     /// Of the message to that address
     #[schema(value_type = String)]
     token: SecretString,
+    /// The one that was registered
+    #[schema(value_type = String, format = "password")]
+    password: SecretString,
 }
 
-/// Confirm the address that was registered, by a single-use token
+/// Confirm the address that was registered, by a single-use token and the password
 #[utoipa::path(
     post,
     path = "/auth/verify-email",
@@ -95,7 +98,7 @@ async fn verify_email(
     Body(body): Body<Verification>,
 ) -> Result<StatusCode, Problem> {
     let mut realm = request.realm().await?;
-    self_service::verify_email(&mut realm, &body.token).await?;
+    self_service::verify_email(&mut realm, &body.token, &body.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -65,13 +65,21 @@ fn who_registers_signs_in_once_the_address_is_confirmed() {
     let redeem = post.send("/auth/password", &json!({ "token": token, "password": OTHER }));
     refused(&redeem, 401, "token_invalid");
     post.sql("update nexus.invitations set expires_at = now() - interval '1 minute'");
-    refused(&post.send("/auth/verify-email", &json!({ "token": token })), 401, "token_expired");
+    refused(
+        &post.send("/auth/verify-email", &json!({ "token": token, "password": PASSWORD })),
+        401,
+        "token_expired",
+    );
     post.later();
     assert_eq!(post.send("/auth/resend", &json!({ "email": "eve@acme.example" })).status, 202);
     let fresh = token_of(&post.last(2));
     post.nothing_waits();
-    refused(&post.send("/auth/verify-email", &json!({ "token": token })), 401, "token_invalid");
-    let verify = || post.send("/auth/verify-email", &json!({ "token": fresh }));
+    refused(
+        &post.send("/auth/verify-email", &json!({ "token": token, "password": PASSWORD })),
+        401,
+        "token_invalid",
+    );
+    let verify = || post.send("/auth/verify-email", &json!({ "token": fresh, "password": PASSWORD }));
     let done = std::thread::scope(|scope| {
         let all: Vec<_> = (0..10).map(|_| scope.spawn(|| verify().status)).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
@@ -100,8 +108,16 @@ fn the_password_counts_that_was_given_with_the_message_that_is_answered() {
     register(OTHER);
     let second = token_of(&post.last(2));
     post.nothing_waits();
-    refused(&post.send("/auth/verify-email", &json!({ "token": first })), 401, "token_invalid");
-    assert_eq!(post.send("/auth/verify-email", &json!({ "token": second })).status, 204);
+    refused(
+        &post.send("/auth/verify-email", &json!({ "token": first, "password": PASSWORD })),
+        401,
+        "token_invalid",
+    );
+    // Who confirms an address knows what was registered with it.
+    let confirm =
+        |password: &str| post.send("/auth/verify-email", &json!({ "token": second, "password": password }));
+    refused(&confirm(PASSWORD), 401, "sign_in_refused");
+    assert_eq!(confirm(OTHER).status, 204);
     refused(&login(&post, "eve@acme.example", PASSWORD), 401, "sign_in_refused");
     assert_eq!(login(&post, "eve@acme.example", OTHER).status, 200);
 }
@@ -118,17 +134,27 @@ fn who_has_an_account_is_told_so_and_keeps_the_password() {
     // Who was invited gets the invitation again, and chooses the password by that.
     let ann = post.server.token("acme", "ann@acme.example", PASSWORD);
     let bob = json!({ "email": "bob@acme.example", "roles": ["Admin"] });
-    post.server.change("POST", "/users", &ann, &bob).ok();
+    post.server.change("POST", "/users?invite=true", &ann, &bob).ok();
+    post.last(2);
+    post.later();
     assert_eq!(post.send("/auth/register", &account("bob@acme.example", OTHER)).status, 202);
-    let token = token_of(&post.last(2));
-    refused(&post.send("/auth/verify-email", &json!({ "token": token })), 401, "token_invalid");
+    let token = token_of(&post.last(3));
+    refused(
+        &post.send("/auth/verify-email", &json!({ "token": token, "password": PASSWORD })),
+        401,
+        "token_invalid",
+    );
     assert_eq!(post.send("/auth/password", &json!({ "token": token, "password": PASSWORD })).status, 204);
     refused(&login(&post, "bob@acme.example", OTHER), 401, "sign_in_refused");
     // Who was shut out hears nothing.
     post.world.ok(&["user", "disable", "bob@acme.example", "--tenant", "acme", "--yes"]);
     post.later();
     assert_eq!(post.send("/auth/register", &account("bob@acme.example", OTHER)).status, 202);
-    assert_eq!(post.sql("select count(*) from nexus.outbox"), ["2"]);
+    assert_eq!(post.sql("select count(*) from nexus.outbox"), ["3"]);
+    // Nor does who was created, and whom nobody has invited.
+    post.server.change("POST", "/users", &ann, &json!({ "email": "cy@acme.example" })).ok();
+    assert_eq!(post.send("/auth/register", &account("cy@acme.example", OTHER)).status, 202);
+    assert_eq!(post.sql("select count(*) from nexus.outbox"), ["3"]);
 }
 
 #[test]

@@ -147,7 +147,8 @@ fn whatever_is_asked_the_answer_is_one_of_the_page() {
         };
         assert_eq!(of(500..600).count(), 0, "{seen:?}");
         // What is refused all the time shows little: most must have been carried out, too.
-        assert!(of(200..300).count() * 10 >= expected.len() * 6, "{seen:#?}");
+        // Operators' are refused to a tenant's token, and messages' tokens are not guessed.
+        assert!(of(200..300).count() * 10 >= expected.len() * 5, "{seen:#?}");
     }
 }
 
@@ -168,7 +169,12 @@ fn whatever_needs_a_token_is_refused_without_one() {
             let after = rest.split_once('}').unwrap().1;
             filled = format!("{before}01a22d6e-ff72-7090-ad1a-0bc7999741ad{after}");
         }
-        let answer = server.send_json(&method.to_uppercase(), &filled, &["X-Tenant-ID: acme"], &json!({}));
+        let is_form = operation["requestBody"]["content"].get("application/x-www-form-urlencoded").is_some();
+        let answer = if is_form {
+            server.send_form(&filled, &["X-Tenant-ID: acme"], &[("token", "x")])
+        } else {
+            server.send_json(&method.to_uppercase(), &filled, &["X-Tenant-ID: acme"], &json!({}))
+        };
         assert_eq!(answer.status, 401, "{method} {path}: {answer:?}");
         refused += 1;
     }

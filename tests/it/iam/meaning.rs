@@ -104,7 +104,7 @@ fn the_list_of_permissions_says_which_are_administrative_and_who_holds_them() {
     assert_eq!(shown["covers"], json!({ "*:read": ["invoice:read"] }));
     let told = world.run(&["role", "show", "Viewer", "--tenant", "acme"]);
     assert!(String::from_utf8(told.stderr).unwrap().contains("covers business permissions"));
-    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 33);
+    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 34);
 }
 
 #[test]

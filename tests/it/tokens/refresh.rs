@@ -39,7 +39,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
     for _ in 0..50 {
         let (control, session) = tokio::join!(control.connect("test"), inside.connect("test"));
         let (name, as_of) = (first.name.clone(), first.as_of);
-        let realm = Realm { name, session: session.unwrap().into(), as_of };
+        let realm = Realm { name, session: session.unwrap().into(), as_of, attempt: None };
         sessions.push((control.unwrap(), realm));
     }
     let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(50));
@@ -147,6 +147,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
     }
     let mut platform = Realm {
         name: nexus::kernel::RealmRef::PLATFORM,
+        attempt: None,
         session: company.control().await.into(),
         as_of: company.realm().await.as_of,
     };

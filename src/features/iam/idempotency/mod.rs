@@ -49,16 +49,16 @@ impl std::str::FromStr for IdempotencyKey {
 /// What is asked for: the same key with something else is refused.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// SHA-256 of method, path, query and body.
+    /// SHA-256 of who asks and with what rights, method, path, query and body.
     digest: [u8; 32],
 }
 
 impl Asked {
-    /// A request.
+    /// A request of somebody with a token: one that allows less gets no answer that was given to another.
     #[must_use]
-    pub fn new(method: &str, path_and_query: &str, body: &[u8]) -> Self {
+    pub fn new(who: &str, method: &str, path_and_query: &str, body: &[u8]) -> Self {
         let mut digest = Sha256::new();
-        for part in [method.as_bytes(), path_and_query.as_bytes(), body] {
+        for part in [who.as_bytes(), method.as_bytes(), path_and_query.as_bytes(), body] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -192,7 +192,7 @@ impl Attempt {
 ///
 /// # Errors
 /// When another try has taken the key meanwhile: then this one must not be committed.
-pub(super) async fn mark(realm: &mut PgConnection, attempt: &Attempt) -> Result<(), IamError> {
+pub(in crate::features) async fn mark(realm: &mut PgConnection, attempt: &Attempt) -> Result<(), IamError> {
     if store::mark(realm, attempt).await? { Ok(()) } else { Err(IamError::Overtaken) }
 }
 

@@ -147,6 +147,8 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
             work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
         }
         let outcome = if ids.is_empty() { WriteOutcome::Unchanged } else { work.outcome() };
+        // Tokens that were given on that access end with it, also where a crash came between the two last time.
+        work.loses(operator.id);
         let (dry_run, tenant) = (work.dry_run, work.place.id);
         work.commit().await?;
         if !dry_run {
@@ -183,7 +185,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
 pub(in crate::features) struct OpenAccess {
     /// The names of the roles that it has there.
     pub(in crate::features) roles: Vec<String>,
-    /// When the last of it ends.
+    /// When the first of it ends.
     pub(in crate::features) until: OffsetDateTime,
 }
 
@@ -194,7 +196,7 @@ pub(in crate::features) async fn open_access(
     tenant: TenantId,
 ) -> Result<Option<OpenAccess>, DbError> {
     let rows = store::open(realm, operator, tenant).await?;
-    let until = rows.iter().map(|(_, until)| *until).max();
+    let until = rows.iter().map(|(_, until)| *until).min();
     let mut roles: Vec<String> = rows.into_iter().map(|(role, _)| role).collect();
     roles.dedup();
     Ok(until.map(|until| OpenAccess { roles, until }))

@@ -56,11 +56,11 @@ pub(super) async fn open(
     tenant: TenantId,
 ) -> Result<Vec<(String, OffsetDateTime)>, DbError> {
     Ok(sqlx::query_as(
-        "select roles.name, operator_grants.expires_at
+        "select roles.name, max(operator_grants.expires_at)
          from nexus.operator_grants join nexus.roles on roles.id = operator_grants.role_id
          where operator_grants.operator_id = $1 and operator_grants.tenant_id = $2
            and operator_grants.revoked_at is null and operator_grants.expires_at > now()
-         order by roles.name",
+         group by roles.name order by roles.name",
     )
     .bind(operator)
     .bind(tenant)

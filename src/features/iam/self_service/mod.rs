@@ -217,16 +217,28 @@ async fn tell(
     Ok(super::store::insert_notes(tx, &caller, &notes).await?)
 }
 
-/// Confirms the address of whoever the token was made for: from here on they sign in with the password that they
-/// gave when they registered.
+/// Confirms the address of whoever the token was made for, and who knows the password that was registered: from
+/// here on they sign in with it. A wrong one leaves the token good.
 ///
 /// # Errors
-/// [`IamError::Token`]; [`IamError::TokenExpired`].
+/// [`IamError::Token`]; [`IamError::TokenExpired`]; [`IamError::SignIn`] for another password.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn verify_email(realm: &mut Realm, token: &SecretString) -> Result<UserId, IamError> {
+pub async fn verify_email(
+    realm: &mut Realm,
+    token: &SecretString,
+    password: &SecretString,
+) -> Result<UserId, IamError> {
     let result: Result<UserId, IamError> = async {
         let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
         let owner = signin::owner_of(realm, hash.as_bytes(), &["verify"]).await?;
+        let mut tx = realm.anonymous_tx().await?;
+        let registered = store::registered_password(&mut tx, owner.id, hash.as_bytes()).await?;
+        tx.rollback().await.map_err(DbError::from)?;
+        // Who reads the address confirms what they registered, and not what somebody else did in its name.
+        let registered = registered.ok_or(IamError::Token)?;
+        if !realm.rules().hasher.verify(password, &registered).await? {
+            return Err(IamError::SignIn);
+        }
         let caller = Caller::user(realm.place.id, owner.id);
         let mut work = realm.write(&caller).await?;
         if !store::confirm(&mut work.tx, owner.id, hash.as_bytes()).await? {

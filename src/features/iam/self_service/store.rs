@@ -36,7 +36,11 @@ pub(super) async fn account(realm: &mut PgConnection, key: &str) -> Result<Optio
                 case when users.deleted_at is not null or users.state = 'disabled' then 'shut_out'
                      when users.password_hash is not null then 'active'
                      when invitations.purpose = 'verify' then 'unconfirmed'
-                     else 'invited' end as standing
+                     when invitations.purpose is not null or exists (
+                         select from nexus.outbox where published_at is null and type = 'mail.invitation'
+                           and payload ->> 'user' = users.id::text) then 'invited'
+                     -- Nobody has invited them yet, and a stranger does not.
+                     else 'shut_out' end as standing
          from nexus.users left join nexus.invitations on invitations.user_id = users.id
          where users.email_key = $1 for update of users",
     )
@@ -133,6 +137,22 @@ pub(super) async fn registration(realm: &mut PgConnection, user: UserId) -> Resu
          where user_id = $1 and purpose = 'verify' and registration is not null",
     )
     .bind(user)
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// The hash of the password that waits to be confirmed by a token.
+pub(super) async fn registered_password(
+    realm: &mut PgConnection,
+    user: UserId,
+    token_hash: &[u8; 32],
+) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select password_hash from nexus.invitations
+         where user_id = $1 and token_hash = $2 and purpose = 'verify' and password_hash is not null",
+    )
+    .bind(user)
+    .bind(token_hash.as_slice())
     .fetch_optional(realm)
     .await?)
 }

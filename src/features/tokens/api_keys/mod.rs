@@ -105,6 +105,14 @@ impl KeyHolder {
     }
 }
 
+/// Requires that nobody acts in the caller's name: an API key outlasts that.
+fn require_own_name(caller: &Caller) -> Result<(), TokenError> {
+    match caller {
+        Caller::User { token, .. } if token.actor.is_some() => Err(TokenError::ActsForAnother),
+        _ => Ok(()),
+    }
+}
+
 impl Tokens {
     /// Makes an API key for a user; gives it, once.
     ///
@@ -118,6 +126,7 @@ impl Tokens {
         realm: &mut Realm,
         new: &NewApiKey,
     ) -> Result<(ApiKeyView, SecretString), TokenError> {
+        require_own_name(caller)?;
         let asked = (&rights::API_KEY_CREATE, &new.user);
         let (caller, subject) = &subject::authorize(control, caller, realm, asked).await?;
         check(&realm.name, subject, new)?;
@@ -161,6 +170,7 @@ impl Tokens {
         realm: &mut Realm,
         new: &NewApiKey,
     ) -> Result<Subject, TokenError> {
+        require_own_name(caller)?;
         let asked = (&rights::API_KEY_CREATE, &new.user);
         let (_, subject) = subject::authorize(control, caller, realm, asked).await?;
         check(&realm.name, &subject, new)?;

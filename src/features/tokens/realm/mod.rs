@@ -9,6 +9,7 @@ pub(super) use store::record;
 use super::error::TokenError;
 use super::issued::IssueTime;
 use crate::features::access::{self, Authorized, RealmSession, Right};
+use crate::features::iam::idempotency::{self, Attempt};
 use crate::infra::db::{Lease, PgConnection, Transaction, transaction};
 use crate::kernel::{Caller, RealmRef, UserId};
 
@@ -21,6 +22,8 @@ pub struct Realm {
     pub session: Lease,
     /// The time that what is issued here bears: read before the session was opened.
     pub as_of: IssueTime,
+    /// The attempt to carry out a request once, which the changes here belong to.
+    pub attempt: Option<Attempt>,
 }
 
 impl Realm {
@@ -49,6 +52,10 @@ impl Realm {
     /// # Errors
     /// When the connection is broken.
     pub(in crate::features) async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
-        Ok(transaction(&mut self.session).await?)
+        let mut tx = transaction(&mut self.session).await?;
+        if let Some(attempt) = &self.attempt {
+            idempotency::mark(&mut tx, attempt).await?;
+        }
+        Ok(tx)
     }
 }

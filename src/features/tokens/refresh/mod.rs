@@ -57,6 +57,18 @@ pub enum SignOut {
     All,
 }
 
+impl SignOut {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::This => "this",
+            Self::Others => "others",
+            Self::All => "all",
+        }
+    }
+}
+
 /// A refresh token that was exchanged.
 #[derive(Debug)]
 pub struct Refreshed {
@@ -231,6 +243,11 @@ impl Tokens {
         let open = signin::lock_session(&mut tx, session).await?.filter(|session| !session.ended);
         let Some(LockedSession { user_id, .. }) = open else { return Ok(tx.rollback().await?) };
         let nexus = Authorized::nexus();
+        // Whoever has one that was exchanged may have found it: that ends its own session, and no other.
+        let was_used = store::token(&mut tx, &presented.hash()).await?.is_some_and(|it| it.used_at.is_some());
+        let which = if was_used { SignOut::This } else { which };
+        let detail = serde_json::json!({ "session": session, "scope": which.as_str() });
+        record(&mut tx, &nexus, ("user.sign_out", Some(user_id)), detail).await?;
         // Access tokens before the commit, so that a crash leaves none of an ended session.
         if matches!(which, SignOut::This) {
             store::forget_sealed(&mut tx, session).await?;
