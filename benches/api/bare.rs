@@ -71,7 +71,8 @@ async fn refresh(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> 
     let said = |error: sqlx::Error| error.to_string();
     let token = body["refresh_token"].as_str().ok_or("no token")?;
     let hash = hash(token);
-    let mut tx = shared.pool.begin().await.map_err(said)?;
+    let mut tx = shared.pool.acquire().await.map_err(said)?;
+    sqlx::query("begin").execute(&mut *tx).await.map_err(said)?;
     let session: uuid::Uuid = sqlx::query_scalar(
         "select id from nexus.sessions
          where id = (select session_id from nexus.refresh_tokens where token_hash = $1 and used_at is null)
@@ -94,7 +95,7 @@ async fn refresh(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> 
         let query = sqlx::query(statement).bind(&hash).bind(&next).bind(session);
         query.execute(&mut *tx).await.map_err(said)?;
     }
-    tx.commit().await.map_err(said)?;
+    sqlx::query("commit").execute(&mut *tx).await.map_err(said)?;
     Ok(Json(json!({ "refresh_token": successor })))
 }
 

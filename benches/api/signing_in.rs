@@ -99,9 +99,10 @@ pub(crate) async fn refreshes(
     let (mut a, mut b): (Vec<Measured>, Vec<Measured>) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         for is_ours in [true, false, false, true] {
-            let (target, from, path) = match is_ours {
-                true => (nexus, &mut ours, "/auth/refresh-token"),
-                false => (bare, &mut theirs, "/refresh"),
+            let (target, from, path) = if is_ours {
+                (nexus, &mut ours, "/auth/refresh-token")
+            } else {
+                (bare, &mut theirs, "/refresh")
             };
             let tokens: Vec<String> = from.by_ref().take(load.connections).collect();
             let clients =

@@ -150,7 +150,7 @@ struct PlannedSteps {
 #[serde(untagged)]
 #[expect(dead_code, reason = "says what one of two answers is like")]
 enum CreatedOrPlanned {
-    Created(Created),
+    Created(Box<Created>),
     Planned(PlannedSteps),
 }
 

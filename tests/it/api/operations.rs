@@ -143,8 +143,8 @@ fn an_operation_is_followed_to_its_end() {
     assert_eq!((kind.as_str(), &data["state"], &data["tenant"]), ("state", &json!("done"), &json!("acme")));
     let operation = server.get(place, &token).ok();
     for step in operation["steps"].as_array().unwrap() {
-        let told = events.iter().filter(|(kind, _, data)| kind == "step" && data["name"] == step["name"]);
-        assert_eq!(told.last().unwrap().2["state"], "done", "{step}");
+        let mut told = events.iter().filter(|(kind, _, data)| kind == "step" && data["name"] == step["name"]);
+        assert_eq!(told.next_back().unwrap().2["state"], "done", "{step}");
     }
     // Whoever comes again is told what is new, by any server.
     let (_, earlier, _) = &events[events.len() - 3];

@@ -137,7 +137,7 @@ impl Found<'_> {
         for (kind, content) in object(&old["content"]) {
             match new["content"].get(kind) {
                 Some(now) => {
-                    self.types(&format!("{place} body"), Side::Sent, &content["schema"], &now["schema"])
+                    self.types(&format!("{place} body"), Side::Sent, &content["schema"], &now["schema"]);
                 }
                 None => self.say(place, &format!("{kind} is no longer taken")),
             }
