@@ -121,12 +121,14 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
     src/features/iam/groups/store.rs: select groups.id, groups.name, groups.description, parent.name as parent, array(select
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
+    src/features/iam/log/store.rs: select * from ((
     src/features/iam/roles/store.rs: select id, name, description, built_in, array(select permission ||
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
     src/features/iam/signin/store.rs: delete from nexus.sessions where coalesce(revoked_at, expires_at) < now()
     src/features/iam/store.rs: with made as ( insert into nexus.users (id,
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
     src/features/iam/users/store.rs: with recursive parts as ( {first} union select
+    src/features/iam/users/store.rs: select user_id from nexus.group_members where group_id = any
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
     src/features/iam/users/store.rs: select count(*) from (select from nexus.users where
     src/features/iam/users/store.rs: update nexus.users set email = id || '@erased.invalid',

@@ -21,7 +21,7 @@ pub(super) async fn page(
     let mut query = QueryBuilder::new("");
     // Each half has an index of its own, and a condition on both would use neither.
     if let Some(user) = filter.about {
-        query.push("select * from ((");
+        query.push("select * from (( ");
         push_rows(&mut query, filter);
         query.push(" and ").push(BY).push_bind(user.to_string());
         push_end(&mut query, page);

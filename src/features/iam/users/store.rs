@@ -97,7 +97,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter, within: 
         Some(UserState::Disabled) => "users.deleted_at is null and users.state = 'disabled'",
     });
     let members = |query: &mut QueryBuilder<Postgres>, groups: &Vec<Uuid>| {
-        query.push("select user_id from nexus.group_members where group_id = any (");
+        query.push("select user_id from nexus.group_members where group_id = any ( ");
         query.push_bind(groups.clone()).push(")");
     };
     if let Some((role, groups)) = &within.role {
