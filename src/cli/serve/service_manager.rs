@@ -51,7 +51,7 @@ pub(super) fn watchdog() -> Option<Interval> {
 fn say(message: &str) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = send(&socket, message.as_bytes()) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "the service manager cannot be notified");
     }
 }
 
