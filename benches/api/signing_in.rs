@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::load::{self, Client, Load, Measured, Reader, Target};
 use super::stack::USER;
-use super::{Failure, PASSWORD, mid};
+use super::{Failure, PASSWORD, mid, round};
 
 /// The tenant that is signed in to.
 const TENANT: &str = "X-Tenant-ID: acme";
@@ -71,13 +71,13 @@ pub(crate) async fn logins(load: Load, nexus: &Target, token: &str) -> Result<Va
     let signing_in = few.run(nexus, who()).await?;
     let (meanwhile, beside) = tokio::try_join!(few.run(nexus, readers()), few.run(nexus, who()))?;
     Ok(json!({
-        "logins_per_second": signing_in.per_second,
-        "hashes_per_second": raw,
-        "ratio": signing_in.per_second / raw,
-        "median_ms": signing_in.median_ms,
-        "list_p99_ms_alone": alone.p99_ms,
-        "list_p99_ms_meanwhile": meanwhile.p99_ms,
-        "list_p99_ratio": meanwhile.p99_ms / alone.p99_ms,
+        "logins_per_second": round(signing_in.per_second),
+        "hashes_per_second": round(raw),
+        "ratio": round(signing_in.per_second / raw),
+        "median_ms": round(signing_in.median_ms),
+        "list_p99_ms_alone": round(alone.p99_ms),
+        "list_p99_ms_meanwhile": round(meanwhile.p99_ms),
+        "list_p99_ratio": round(meanwhile.p99_ms / alone.p99_ms),
         "errors": signing_in.errors + meanwhile.errors + beside.errors,
     }))
 }
@@ -113,11 +113,11 @@ pub(crate) async fn refreshes(
     }
     let rate = |all: &[Measured]| mid(all, |it| it.per_second);
     Ok(json!({
-        "requests_per_second": rate(&a),
-        "bare_requests_per_second": rate(&b),
-        "ratio": rate(&a) / rate(&b),
-        "median_ms": mid(&a, |it| it.median_ms),
-        "bare_median_ms": mid(&b, |it| it.median_ms),
+        "requests_per_second": round(rate(&a)),
+        "bare_requests_per_second": round(rate(&b)),
+        "ratio": round(rate(&a) / rate(&b)),
+        "median_ms": round(mid(&a, |it| it.median_ms)),
+        "bare_median_ms": round(mid(&b, |it| it.median_ms)),
         "errors": a.iter().chain(&b).map(|it| it.errors).sum::<usize>(),
     }))
 }
