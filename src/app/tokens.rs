@@ -38,28 +38,9 @@ impl App {
         Ok(self.shared().tokens.prepare(&mut control, &Caller::System).await?)
     }
 
-    /// Opens the realm that a refresh token or an API key says it belongs to, for a request: a session in the
-    /// control database is held no longer than it takes to read its clock. Whoever holds sessions of both
+    /// Opens the realm of a tenant that is in use, or the platform's, for a request about tokens: a session in
+    /// the control database is held no longer than it takes to read its clock. Whoever holds sessions of both
     /// draws that of the realm first.
-    ///
-    /// # Errors
-    /// One answer where there is no such realm, or it is not in use; when a server does not answer.
-    pub async fn presented_realm(
-        &self,
-        kind: Presented,
-        presented: &SecretString,
-    ) -> Result<Realm, AnyFailure> {
-        let id = kind.realm(presented)?;
-        let as_of = IssueTime::read(&mut *self.control().await?).await?;
-        let mut control = LazyLease::new(self.control_source());
-        if id == TenantId::PLATFORM {
-            return self.token_realm(&mut control, None, as_of).await;
-        }
-        let tenant = self.tenant(&TenantRef::Id(id)).await?.ok_or_else(|| kind.refusal())?;
-        self.token_realm(&mut control, Some(&tenant), as_of).await
-    }
-
-    /// Opens the realm of a tenant that is in use, or the platform's, for a request about tokens.
     ///
     /// # Errors
     /// When a server does not answer.
@@ -81,7 +62,7 @@ impl App {
             None => (realms.platform_session().await?, RealmRef::PLATFORM),
             Some(tenant) => (realms.session(control, tenant).await?, place(tenant)),
         };
-        Ok(Realm { name, session, as_of, attempt: None })
+        Ok(Realm::new(name, session, as_of))
     }
 }
 

@@ -54,24 +54,10 @@ impl RequestContext {
         UserRef::Id(UserId::from(self.claims.sub))
     }
 
-    /// The same for work on tokens and keys.
-    pub(super) async fn token_realm(&self) -> Result<Turn<TokenRealm>, AnyFailure> {
-        self.api.0.following.verifier.require_good(&self.claims)?;
-        let mut realm = self.api.token_realm(self.place.as_deref()).await?;
-        realm.attempt.clone_from(&self.attempt);
-        Ok(realm)
-    }
-
-    /// What issues tokens, and a session in the control database: drawn last.
-    pub(super) async fn tokens(&self) -> Result<(Tokens, Session), AnyFailure> {
-        let app = &self.api.0.app;
-        Ok((app.tokens(), app.session().await?))
-    }
-
     /// Opens the realm of the request: the tenant's, or the platform's. As late as can be, for sessions are
     /// few: not while a body arrives. The token may have been revoked meanwhile.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
-        self.api.0.following.verifier.require_good(&self.claims)?;
+        self.require_good()?;
         let mut realm = self.realm_to_finish().await?;
         if let Some(attempt) = &self.attempt {
             realm.carry_out(attempt.clone());
@@ -81,32 +67,45 @@ impl RequestContext {
 
     /// Opens the realm for what follows a change: the change may have ended the token.
     pub(super) async fn realm_to_finish(&self) -> Result<Turn<Realm>, AnyFailure> {
-        let opened = self.api.realm(self.place.as_deref()).await;
-        opened.map_err(|failure| failure.unwrap_or_else(|| RequestError::TokenOfNoTenant.into()))
+        self.api.realm(self.place.as_deref(), || RequestError::TokenOfNoTenant.into()).await
+    }
+
+    /// Opens the realm for work on tokens and keys.
+    pub(super) async fn token_realm(&self) -> Result<Turn<TokenRealm>, AnyFailure> {
+        self.require_good()?;
+        let refusal = || RequestError::TokenOfNoTenant.into();
+        let mut realm = self.api.token_realm(self.place.as_deref(), refusal).await?;
+        if let Some(attempt) = &self.attempt {
+            realm.carry_out(attempt.clone());
+        }
+        Ok(realm)
+    }
+
+    /// What issues tokens, and a session in the control database: drawn last.
+    pub(super) async fn tokens(&self) -> Result<(Tokens, Session), AnyFailure> {
+        let app = &self.api.0.app;
+        Ok((app.tokens(), app.session().await?))
+    }
+
+    /// A session in the control database, for what is the platform's. Which operators may do what there is for
+    /// the services to say; a tenant's users may do nothing.
+    pub(super) async fn session(&self) -> Result<Turn<Session>, AnyFailure> {
+        self.require_good()?;
+        self.api.session(self.claims.realm()).await
     }
 
     /// From here on, what is changed is changed by an attempt to carry out what bears a key.
     pub(super) fn carry_out(&mut self, attempt: Attempt) {
         self.attempt = Some(attempt);
     }
-}
-
-impl RequestContext {
-    /// A session in the control database, for what is the platform's. Which operators may do what there is for
-    /// the services to say; a tenant's users may do nothing.
-    pub(super) async fn session(&self) -> Result<Turn<Session>, AnyFailure> {
-        self.api.0.following.verifier.require_good(&self.claims)?;
-        self.api.session(self.claims.realm()).await
-    }
-
-    /// What requests are answered with.
-    pub(super) fn api(&self) -> &Api {
-        &self.api
-    }
 
     /// Says that messages wait in the realm: after the commit.
     pub(super) fn ring(&self) {
         self.api.0.app.ring(realm_of(&self.place));
+    }
+
+    fn require_good(&self) -> Result<(), AnyFailure> {
+        Ok(self.api.0.following.verifier.require_good(&self.claims)?)
     }
 }
 
@@ -158,9 +157,8 @@ pub(super) struct AnonymousContext {
 impl AnonymousContext {
     /// Opens the realm of the request.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
-        let opened = self.api.realm(self.place.as_deref()).await;
         let name = || self.place.as_ref().map(|tenant| tenant.slug.clone()).unwrap_or_default();
-        opened.map_err(|failure| failure.unwrap_or_else(|| RequestError::NoTenant(name()).into()))
+        self.api.realm(self.place.as_deref(), || RequestError::NoTenant(name()).into()).await
     }
 
     /// Says that messages wait in the realm: after the commit.
@@ -184,8 +182,12 @@ impl AnonymousContext {
     ) -> Result<Turn<TokenRealm>, AnyFailure> {
         let id = kind.realm(presented)?;
         self.require_named(id)?;
-        let turn = self.api.0.shares.turn(id).await?;
-        Ok(turn.of(self.api.0.app.presented_realm(kind, presented).await?))
+        let place: Place = if id == TenantId::PLATFORM {
+            None
+        } else {
+            Some(self.api.0.app.tenant(&TenantRef::Id(id)).await?.ok_or_else(|| kind.refusal())?)
+        };
+        self.api.token_realm(place.as_deref(), || kind.refusal().into()).await
     }
 
     /// Requires that the request names no other realm than this.

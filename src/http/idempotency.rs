@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::Api;
@@ -56,16 +56,26 @@ pub(super) async fn once(State((api, keyed)): State<(Api, Keyed)>, request: Requ
 pub(super) struct Keyed(Arc<HashSet<(Method, String)>>);
 
 impl Keyed {
-    /// Those of a page.
-    pub(super) fn of(paths: &Paths) -> Self {
-        let changes = |item: &PathItem| {
-            let PathItem { post, put, patch, delete, .. } = item;
-            let all =
-                [(Method::POST, post), (Method::PUT, put), (Method::PATCH, patch), (Method::DELETE, delete)];
-            all.map(|(method, operation)| operation.is_some().then_some(method)).into_iter().flatten()
-        };
-        let all = paths.paths.iter().flat_map(|(path, item)| changes(item).map(move |it| (it, path.clone())));
-        Self(Arc::new(all.filter(|(method, path)| takes_key(method, path)).collect()))
+    /// Those of a page, which says so of each from here on.
+    pub(super) fn describe(paths: &mut Paths) -> Self {
+        let mut keyed = HashSet::new();
+        for (path, item) in &mut paths.paths {
+            let changes = [
+                (Method::POST, &mut item.post),
+                (Method::PUT, &mut item.put),
+                (Method::PATCH, &mut item.patch),
+                (Method::DELETE, &mut item.delete),
+            ];
+            for (method, operation) in changes {
+                if let Some(operation) = operation
+                    && takes_key(&method, path)
+                {
+                    describe_one(operation);
+                    keyed.insert((method, path.clone()));
+                }
+            }
+        }
+        Self(Arc::new(keyed))
     }
 
     /// Whether a request is one of them, and bears a key.
@@ -197,25 +207,6 @@ fn replayed(kept: &KeptAnswer) -> Result<Response, Problem> {
     }
     to.insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
-}
-
-/// Says of every change of the page that it takes a key.
-pub(super) fn describe(paths: &mut Paths) {
-    for (path, item) in &mut paths.paths {
-        let changes = [
-            (Method::POST, &mut item.post),
-            (Method::PUT, &mut item.put),
-            (Method::PATCH, &mut item.patch),
-            (Method::DELETE, &mut item.delete),
-        ];
-        for (method, operation) in changes {
-            if let Some(operation) = operation
-                && takes_key(&method, path)
-            {
-                describe_one(operation);
-            }
-        }
-    }
 }
 
 fn describe_one(operation: &mut Operation) {

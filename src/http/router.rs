@@ -81,29 +81,29 @@ fn described() -> OpenApiRouter<Api> {
 /// The page of the API (OpenAPI 3.1).
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    finished(described().into_openapi())
+    finished(described().into_openapi()).0
 }
 
-/// The page, with what a token is, and what is true of all changes.
-fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+/// The page, with what a token is, and what is true of all changes; and which take a key.
+fn finished(mut page: utoipa::openapi::OpenApi) -> (utoipa::openapi::OpenApi, Keyed) {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
     let client = client.description(Some("The id of an API key, and the key")).build();
     let components = page.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     components.add_security_scheme("client", SecurityScheme::Http(client));
-    idempotency::describe(&mut page.paths);
+    let keyed = Keyed::describe(&mut page.paths);
     page::finish(&mut page);
-    page
+    (page, keyed)
 }
 
 /// All routes.
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
-    let keyed = Keyed::of(&page.paths);
+    let (page, keyed) = finished(page);
     let routes = routes
-        .merge(docs::routes(finished(page)))
+        .merge(docs::routes(page))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)

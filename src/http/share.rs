@@ -90,29 +90,47 @@ impl Api {
     /// Opens a realm, in its turn.
     ///
     /// # Errors
-    /// `None` where its tenant is not in use any more; else why it cannot be opened.
-    pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, Option<AnyFailure>> {
+    /// `refusal` where its tenant is not in use any more; else why it cannot be opened.
+    pub(super) async fn realm(
+        &self,
+        place: Option<&Tenant>,
+        refusal: impl FnOnce() -> AnyFailure,
+    ) -> Result<Turn<Realm>, AnyFailure> {
+        self.open(place, refusal, async || self.0.app.realm(place).await).await
+    }
+
+    /// The same for work on tokens and keys.
+    ///
+    /// # Errors
+    /// As [`Api::realm`].
+    pub(super) async fn token_realm(
+        &self,
+        place: Option<&Tenant>,
+        refusal: impl FnOnce() -> AnyFailure,
+    ) -> Result<Turn<TokenRealm>, AnyFailure> {
+        self.open(place, refusal, async || self.0.app.realm_of_tokens(place).await).await
+    }
+
+    async fn open<T>(
+        &self,
+        place: Option<&Tenant>,
+        refusal: impl FnOnce() -> AnyFailure,
+        open: impl AsyncFnOnce() -> Result<T, AnyFailure>,
+    ) -> Result<Turn<T>, AnyFailure> {
         // Who waits for a server that is down holds a turn of others.
         if let Some(tenant) = place {
             self.0.app.require_up(tenant)?;
         }
-        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id));
-        let turn = turn.await.map_err(AnyFailure::from)?;
-        match self.0.app.realm(place).await {
-            Ok(realm) => Ok(turn.of(realm)),
+        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
+        match open().await {
+            Ok(opened) => Ok(turn.of(opened)),
             // Somebody shut or destroyed it, and the feed has not said so yet; perhaps it is in use again.
             Err(failure) => match place {
-                Some(_) if says_not_in_use(&failure) => Err(None),
-                Some(tenant) if !self.0.app.is_in_use(tenant).await? => Err(None),
-                _ => Err(Some(failure)),
+                Some(_) if says_not_in_use(&failure) => Err(refusal()),
+                Some(tenant) if !self.0.app.is_in_use(tenant).await? => Err(refusal()),
+                _ => Err(failure),
             },
         }
-    }
-
-    /// The same for work on tokens and keys.
-    pub(super) async fn token_realm(&self, place: Option<&Tenant>) -> Result<Turn<TokenRealm>, AnyFailure> {
-        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
-        Ok(turn.of(self.0.app.realm_of_tokens(place).await?))
     }
 
     /// A session in the control database, in the turn of the caller's realm.

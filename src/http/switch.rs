@@ -73,7 +73,7 @@ async fn switch(request: RequestContext, Body(body): Body<Switch>) -> Result<Res
     }
     let found = api.app.tenant(&body.tenant.0).await?;
     let tenant = found.ok_or_else(refused)?;
-    let mut realm = request.api.token_realm(Some(&tenant)).await?;
+    let mut realm = request.api.token_realm(Some(&tenant), || refused().into()).await?;
     api.following.verifier.require_good(&request.claims)?;
     let (tokens, mut session) = request.tokens().await?;
     let reason = body.reason.map(|reason| reason.0);

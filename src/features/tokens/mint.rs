@@ -312,7 +312,7 @@ async fn log_impersonation(
     caller: &Authorized<'_>,
     (subject, why): (&Subject, &Impersonation),
 ) -> Result<(), TokenError> {
-    let mut tx = realm.begin().await?;
+    let mut tx = realm.begin_change().await?;
     let detail = json!({ "user": subject.id, "reason": why.reason });
     record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
     Ok(tx.commit().await?)

@@ -94,7 +94,7 @@ async fn change_password(
     let client = client(body.client.as_deref())?;
     let mut realm = request.realm().await?;
     let passwords = (&body.current, &body.new);
-    let service = request.api().0.app.tokens();
+    let service = request.api.0.app.tokens();
     let signed_in = service.change_password(&request.caller, &mut realm, passwords, &client).await?;
     Ok(tokens(&signed_in.claims, &signed_in.token, &signed_in.refresh))
 }

@@ -35,20 +35,7 @@ struct Logout {
     refresh_token: SecretString,
     /// Which of the user's sessions end
     #[serde(default)]
-    scope: LogoutScope,
-}
-
-/// Which sessions a user leaves.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum LogoutScope {
-    /// The one of the refresh token.
-    #[default]
-    This,
-    /// All but that.
-    Others,
-    /// All.
-    All,
+    scope: SignOut,
 }
 
 /// Sign out: end the session of a refresh token, or others of its user
@@ -68,16 +55,11 @@ enum LogoutScope {
     security(())
 )]
 async fn logout(request: AnonymousContext, Body(body): Body<Logout>) -> Result<StatusCode, Problem> {
-    let scope = match body.scope {
-        LogoutScope::This => SignOut::This,
-        LogoutScope::Others => SignOut::Others,
-        LogoutScope::All => SignOut::All,
-    };
     match request.presented_realm(&body.refresh_token).await {
         Ok(mut realm) => {
             let app = &request.api.0.app;
             let mut session = app.session().await?;
-            app.tokens().sign_out(&mut session.control, &mut realm, &body.refresh_token, scope).await?;
+            app.tokens().sign_out(&mut session.control, &mut realm, &body.refresh_token, body.scope).await?;
         }
         Err(failure) if failure.kind() == ErrorKind::Unauthenticated => {}
         Err(failure) => return Err(failure.into()),

@@ -174,6 +174,25 @@ fn a_tenant_that_is_suspended_is_refused_within_two_seconds_by_each_server() {
 }
 
 #[test]
+fn whoever_shows_a_token_of_a_tenant_that_was_suspended_just_now_learns_nothing_of_it() {
+    let (world, server) = acme();
+    let signed_in = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let refresh = signed_in["refresh_token"].as_str().unwrap();
+    let access = signed_in["access_token"].as_str().unwrap();
+    world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid", "--yes"]);
+    // Whether the server has heard of it or not.
+    let exchanged =
+        server.send_json("POST", "/auth/refresh-token", &[], &json!({ "refresh_token": refresh }));
+    assert_eq!(exchanged.problem(), (401, "refresh_token_invalid".to_owned()));
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    let exchanged = server.send_form("/oauth/token", &[], &fields);
+    assert_eq!((exchanged.status, &exchanged.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(server.get("/api-keys", access).problem(), (401, "token_invalid".to_owned()));
+    let signed_out = server.send_json("POST", "/auth/logout", &[], &json!({ "refresh_token": refresh }));
+    assert_eq!(signed_out.status, 204);
+}
+
+#[test]
 fn what_somebody_may_do_is_what_was_last_written_on_each_server() {
     let (world, server) = acme();
     let second = ApiServer::start(&world);

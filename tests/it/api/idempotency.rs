@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{PASSWORD, acme, acme_and_token};
 use crate::support::api::{Answer, ApiServer, bearer};
+use crate::support::lock_holder::LockHolder;
 use crate::support::world::World;
 
 const KEY: &str = "Idempotency-Key: 8e03978e-40d5-43dd-bc93-6894a57f9324";
@@ -171,35 +172,11 @@ fn killed_after_the_change_it_is_not_made_again() {
     assert_eq!(count(&world, "bob@acme.example"), "1");
 }
 
-/// Keeps every change of a tenant's realm waiting until it is dropped.
-struct Holder(std::process::Child);
-
-impl Holder {
-    fn of(world: &World, slug: &str) -> Self {
-        let statement = "begin; select from nexus.identity_lock for update; select pg_sleep(60)";
-        let mut psql = std::process::Command::new("psql");
-        psql.args(["-X", "-q", "-c", statement]).env("PGPASSWORD", world.stack().password());
-        psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
-        psql.env("PGUSER", "nexus").env("PGDATABASE", world.database_of(slug));
-        let psql = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
-        let sleeps =
-            "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
-        world.until(&world.database_of(slug), sleeps, |rows| rows == ["1"]);
-        Self(psql)
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_client_that_goes_away_finds_the_answer_later() {
     let (world, server, token) = acme_and_token();
-    let holder = Holder::of(&world, "acme");
+    let database = world.database_of("acme");
+    let holder = LockHolder::of(&world, &database, "select from nexus.identity_lock for update");
     let headers = [&*bearer(&token), KEY, "Content-Type: application/json"];
     let body = json!({ "email": "bob@acme.example" }).to_string();
     let socket = server.send_only("POST", "/users", &headers, body.as_bytes());
@@ -209,10 +186,6 @@ fn a_client_that_goes_away_finds_the_answer_later() {
     drop(socket);
     let early = create(&server, &token, KEY, "bob@acme.example");
     assert_eq!(early.problem(), (409, "idempotency_key_in_use".to_owned()));
-    world.sql("postgres", &format!(
-        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' and datname = '{}'",
-        world.database_of("acme")
-    ));
     drop(holder);
     let mut answer = create(&server, &token, KEY, "bob@acme.example");
     for _ in 0..600 {

@@ -1,42 +1,19 @@
 //! Ctrl-C, and a reader that leaves, while a command reads.
 
 use std::fs;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::support::lock_holder::LockHolder;
 use crate::support::world::World;
 
-/// Somebody who keeps a table of the control database from everybody else.
-struct Holder<'a> {
-    world: &'a World,
-    table: String,
-    psql: Child,
-}
-
-impl<'a> Holder<'a> {
-    fn of(world: &'a World, table: &str) -> Self {
-        let statement = format!("begin; lock table {table} in access exclusive mode; select pg_sleep(60)");
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-q", "-c", &statement]).env("PGPASSWORD", world.stack().password());
-        psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
-        psql.env("PGUSER", "nexus").env("PGDATABASE", &world.control);
-        let psql = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while locks(world, table, true) == 0 {}
-        Self { world, table: table.to_owned(), psql }
-    }
-}
-
-impl Drop for Holder<'_> {
-    fn drop(&mut self) {
-        let _ = self.psql.kill();
-        let _ = self.psql.wait();
-        // Its session notices a moment later.
-        while locks(self.world, &self.table, true) > 0 {}
-    }
+/// Keeps a table of the control database from everybody else.
+fn hold<'a>(world: &'a World, table: &str) -> LockHolder<'a> {
+    LockHolder::of(world, &world.control, &format!("lock table {table} in access exclusive mode"))
 }
 
 fn write_rows(world: &World, rows: u32) {
@@ -63,7 +40,7 @@ fn interrupt(pid: u32) {
 
 /// Presses Ctrl-C once while a command waits for this table.
 fn stopped_at(world: &World, table: &str, args: &[&str]) -> Output {
-    let holder = Holder::of(world, table);
+    let holder = hold(world, table);
     let mut child = world.command(args).spawn().unwrap();
     while locks(world, table, false) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "{args:?} did not come to {table}");
@@ -267,7 +244,7 @@ fn ctrl_c_at_a_question_for_a_password_ends_it_and_leaves_the_terminal_as_it_was
 #[test]
 fn who_waits_for_a_lock_that_somebody_keeps_is_told_after_half_a_minute() {
     let world = World::new();
-    let _holder = Holder::of(&world, "control.tenants");
+    let _holder = hold(&world, "control.tenants");
     let (code, error) = world.error(&["tenant", "list"]);
     assert_eq!(code, 7, "{error}");
     assert!(error["hint"].as_str().unwrap().contains("pg_stat_activity"), "{error}");

@@ -6,6 +6,7 @@ pub mod garage;
 pub mod golden;
 pub mod hold;
 pub mod libpq;
+pub mod lock_holder;
 pub mod machine;
 pub mod moto;
 pub mod pg_proxy;

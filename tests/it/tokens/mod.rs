@@ -134,7 +134,7 @@ impl Company {
         let role = format!("set role {}", nexus::infra::db::identifier(owner));
         sqlx::raw_sql(sqlx::AssertSqlSafe(role)).execute(&mut session).await.unwrap();
         let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
-        Realm { name, session: session.into(), as_of, attempt: None }
+        Realm::new(name, session.into(), as_of)
     }
 }
 

@@ -39,7 +39,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
     for _ in 0..50 {
         let (control, session) = tokio::join!(control.connect("test"), inside.connect("test"));
         let (name, as_of) = (first.name.clone(), first.as_of);
-        let realm = Realm { name, session: session.unwrap().into(), as_of, attempt: None };
+        let realm = Realm::new(name, session.unwrap().into(), as_of);
         sessions.push((control.unwrap(), realm));
     }
     let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(50));
@@ -145,12 +145,8 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
     for secret in [&token, &successor] {
         assert!(!dump.contains(&secret.expose_secret()[30..]), "{dump}");
     }
-    let mut platform = Realm {
-        name: nexus::kernel::RealmRef::PLATFORM,
-        attempt: None,
-        session: company.control().await.into(),
-        as_of: company.realm().await.as_of,
-    };
+    let as_of = company.realm().await.as_of;
+    let mut platform = Realm::new(nexus::kernel::RealmRef::PLATFORM, company.control().await.into(), as_of);
     let mut control = company.control().await;
     let elsewhere = company.tokens().refresh(&mut control, &Caller::System, &mut platform, &successor).await;
     assert!(matches!(elsewhere, Err(TokenError::RefreshInvalid)));

@@ -141,7 +141,7 @@ impl Tokens {
         )
         .await?;
         let (name, at) = (realm.name.clone(), realm.name.hinted());
-        let mut tx = realm.begin().await?;
+        let mut tx = realm.begin_change().await?;
         let inserted = store::insert(&mut tx, (id, subject.id), new, (&key.hash(), &key.hint())).await;
         inserted.map_err(|error| match error {
             error if error.violates("api_keys_name") => TokenError::ApiKeyExists {
@@ -239,7 +239,7 @@ impl Tokens {
         let caller = &realm.authorize(control, caller, &rights::API_KEY_REVOKE, None).await?;
         note(control, realm.name.id, caller, "api_key.revoke", json!({ "key": id })).await?;
         let name = realm.name.clone();
-        let mut tx = realm.begin().await?;
+        let mut tx = realm.begin_change().await?;
         let missing = || TokenError::NoApiKey { id, realm: name.clone() };
         let user = store::revoke(&mut tx, id).await?.ok_or_else(missing)?;
         record(&mut tx, caller, ("api_key.revoke", Some(user)), json!({ "key": id })).await?;

@@ -23,10 +23,16 @@ pub struct Realm {
     /// The time that what is issued here bears: read before the session was opened.
     pub as_of: IssueTime,
     /// The attempt to carry out a request once, which the changes here belong to.
-    pub attempt: Option<Attempt>,
+    attempt: Option<Attempt>,
 }
 
 impl Realm {
+    /// A realm, the session in its database, and the time that was read before that was opened.
+    #[must_use]
+    pub fn new(name: RealmRef, session: Lease, as_of: IssueTime) -> Self {
+        Self { name, session, as_of, attempt: None }
+    }
+
     /// Checks that the caller may do something with the tokens of this realm, perhaps in the name of one
     /// of its users.
     pub(super) async fn authorize<'a>(
@@ -52,10 +58,23 @@ impl Realm {
     /// # Errors
     /// When the connection is broken.
     pub(in crate::features) async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
+        Ok(transaction(&mut self.session).await?)
+    }
+
+    /// The same for what a request changes: where the request is carried out once, its commit says that it was.
+    ///
+    /// # Errors
+    /// When the connection is broken; when another try has taken the request's key meanwhile.
+    pub(super) async fn begin_change(&mut self) -> Result<Transaction<'_>, TokenError> {
         let mut tx = transaction(&mut self.session).await?;
         if let Some(attempt) = &self.attempt {
             idempotency::mark(&mut tx, attempt).await?;
         }
         Ok(tx)
+    }
+
+    /// What is changed from here on belongs to a request that is carried out once.
+    pub fn carry_out(&mut self, attempt: Attempt) {
+        self.attempt = Some(attempt);
     }
 }

@@ -14,7 +14,9 @@ mod terms;
 pub(super) use terms::Terms;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Tokens;
@@ -47,9 +49,12 @@ const RETRY_WINDOW: Duration = Duration::seconds(1);
 const SUCCESSOR: &str = "nexus refresh successor v1";
 
 /// Which sessions a user leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LogoutScope)]
 pub enum SignOut {
-    /// That of the token.
+    /// The one of the refresh token.
+    #[default]
     This,
     /// All but that.
     Others,
