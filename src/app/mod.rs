@@ -187,13 +187,18 @@ impl App {
 
     /// A session in the control database.
     async fn control(&self) -> Result<Lease, DbError> {
+        Ok(self.control_asked(None).await?.0)
+    }
+
+    /// The same, and the number that a statement gives there, in the message that makes it safe.
+    async fn control_asked(&self, statement: Option<&str>) -> Result<(Lease, Option<i64>), DbError> {
         let shared = self.shared();
         let open = async || {
             let mut session = shared.provisioning.control.connect("nexus").await?;
             shared.provisioning.arm(&mut session).await?;
             Ok::<_, DbError>(session)
         };
-        shared.control.lease(TenantId::PLATFORM.uuid(), open).await
+        shared.control.lease_prepared(TenantId::PLATFORM.uuid(), statement, open).await
     }
 
     /// What draws a session in the control database when it is needed.

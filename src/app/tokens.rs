@@ -4,7 +4,7 @@ use super::realm::place;
 use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::features::tokens::{IssueTime, Presented, Realm, Tokens};
+use crate::features::tokens::{ISSUE_TIME, IssueTime, Presented, Realm, Signers, Tokens};
 use crate::infra::db::{AnyLease, LazyLease};
 use crate::kernel::{AnyFailure, Caller, RealmRef, SecretString, TenantId};
 use crate::settings::Settings;
@@ -14,6 +14,7 @@ pub(super) fn tokens(settings: &Settings, provisioning: &Provisioning) -> Tokens
     let tokens = &settings.tokens;
     Tokens {
         secrets: provisioning.secrets.clone(),
+        signers: Signers::default(),
         issuer: tokens.issuer.clone(),
         former_issuer: format!("urn:uuid:{}", provisioning.installation.id),
         audience: tokens.audience.clone(),
@@ -45,7 +46,9 @@ impl App {
     /// # Errors
     /// When a server does not answer.
     pub async fn realm_of_tokens(&self, tenant: Option<&Tenant>) -> Result<Realm, AnyFailure> {
-        let as_of = IssueTime::read(&mut *self.control().await?).await?;
+        let (control, micros) = self.control_asked(Some(ISSUE_TIME)).await?;
+        drop(control);
+        let as_of = IssueTime::of_micros(micros.unwrap_or_default());
         let mut control = LazyLease::new(self.control_source());
         self.token_realm(&mut control, tenant, as_of).await
     }

@@ -173,7 +173,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/tenants/store.rs: update control.tenants set state = {}, updated_at =
     src/features/tenants/store.rs: update control.tenants set access_key_id = {}, key_checksum =
     src/features/tenants/store.rs: select id, slug from control.tenants where
-    src/features/tokens/store.rs: with recorded as ( insert into control.issued_tokens (jti,
+    src/features/tokens/store.rs: with now as materialized ( select exists (select
     "#);
     let mut wrong = Vec::new();
     // The control database holds a realm, too: the platform's.

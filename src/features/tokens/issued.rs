@@ -11,6 +11,9 @@ use super::store;
 use crate::infra::crypto::random::{self, RandomError};
 use crate::infra::db::{DbError, PgConnection};
 
+/// The statement that gives the time in the control database, as [`IssueTime::of_micros`] takes it.
+pub const ISSUE_TIME: &str = store::ISSUE_TIME;
+
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
 
@@ -24,7 +27,14 @@ impl IssueTime {
     /// The time now. Waits for revocations that are under way.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn read(control: &mut PgConnection) -> Result<Self, DbError> {
-        Ok(Self(store::issue_time(control).await?))
+        Ok(Self::of_micros(store::issue_time(control).await?))
+    }
+
+    /// The time that [`ISSUE_TIME`] gave, in microseconds since 1970.
+    #[must_use]
+    pub fn of_micros(micros: i64) -> Self {
+        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000);
+        Self(time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
     }
 
     /// By this machine's clock, for tokens that are minted without a database.
@@ -81,7 +91,7 @@ mod tests {
     use super::*;
 
     fn at(micros: i64) -> IssueTime {
-        IssueTime(OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap())
+        IssueTime::of_micros(micros)
     }
 
     #[test]

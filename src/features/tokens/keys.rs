@@ -1,5 +1,7 @@
 //! Signing keys: how they are made, sealed and opened.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
@@ -103,7 +105,7 @@ impl Tokens {
         control: &mut PgConnection,
         caller: &Authorized<'_>,
         which: Signer<'_>,
-    ) -> Result<SigningKey, TokenError> {
+    ) -> Result<Arc<SigningKey>, TokenError> {
         let algorithm = which.algorithm;
         if let Some(key) = self.ready_signer(control, which).await? {
             return Ok(key);
@@ -119,7 +121,7 @@ impl Tokens {
             return Err(TokenError::NoActiveKey(algorithm));
         }
         if let Some(row) = which.among(rows) {
-            return self.open(&mut tx, &row.kid, algorithm).await;
+            return Ok(Arc::new(self.open(&mut tx, &row.kid, algorithm).await?));
         }
         self.insert(&mut tx, &first, which, KeyState::Active).await?;
         let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
@@ -129,7 +131,7 @@ impl Tokens {
         }
         note(&mut tx, caller, "key.create", detail).await?;
         tx.commit().await?;
-        Ok(first)
+        Ok(Arc::new(first))
     }
 
     /// The key that signs now, if there is one. Writes nothing.
@@ -137,7 +139,11 @@ impl Tokens {
         &self,
         control: &mut PgConnection,
         which: Signer<'_>,
-    ) -> Result<Option<SigningKey>, TokenError> {
+    ) -> Result<Option<Arc<SigningKey>>, TokenError> {
+        let known = which.realms.is_none().then(|| self.signers.get(which.algorithm)).flatten();
+        if known.is_some() {
+            return Ok(known);
+        }
         let mut tried = None;
         while let Some(row) = which.among(store::keys(control).await?) {
             match self.open(control, &row.kid, which.algorithm).await {
@@ -148,7 +154,13 @@ impl Tokens {
                     // It retired between the two statements; its successor signs.
                     tried = Some(row.kid);
                 }
-                opened => return opened.map(Some),
+                opened => {
+                    let key = Arc::new(opened?);
+                    if which.realms.is_none() {
+                        self.signers.keep(&key);
+                    }
+                    return Ok(Some(key));
+                }
             }
         }
         Ok(None)

@@ -1,5 +1,6 @@
 //! Minting access tokens: what a token may say, signing it, and what has to be written down first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -13,7 +14,7 @@ use super::issued::IssueTime;
 use super::keys::Signer;
 use super::realm::{Realm, record};
 use super::refresh::Terms;
-use super::store::{self, Issued};
+use super::store::{self, Issued, Recorded};
 use super::words::{Audience, ExtraClaim};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
@@ -23,6 +24,9 @@ use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Email, RealmRef, Reason};
+
+/// How often a key is opened again that was retired meanwhile.
+const KEYS_IN_A_ROW: u32 = 3;
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
@@ -78,6 +82,23 @@ pub struct For<'a> {
     pub subject: &'a Subject,
     /// The time of [`Realm::as_of`]: before the user was looked up.
     pub as_of: IssueTime,
+}
+
+/// What signs a token.
+pub(super) struct By {
+    key: Arc<SigningKey>,
+    /// When the session began that it continues: the session is in the log, and its next tokens are not.
+    continues: Option<OffsetDateTime>,
+}
+
+impl By {
+    pub(super) fn new(key: Arc<SigningKey>) -> Self {
+        Self { key, continues: None }
+    }
+
+    pub(super) fn continuing(key: Arc<SigningKey>, began: OffsetDateTime) -> Self {
+        Self { key, continues: Some(began) }
+    }
 }
 
 /// A token, signed.
@@ -236,7 +257,7 @@ impl Tokens {
             }
             None => None,
         };
-        let token = self.issue(control, &caller, whose, (request.token, &claims), &key).await?;
+        let token = self.issue(control, &caller, whose, (request.token, &claims), By::new(key)).await?;
         // Last, so that there is no session whose token nobody got.
         let mut refresh = None;
         if let Some((tx, token)) = session {
@@ -270,15 +291,14 @@ impl Tokens {
         caller: &Authorized<'_>,
         For { subject, as_of, .. }: For<'_>,
         (new, claims): (&NewToken, &Claims),
-        key: &SigningKey,
+        by: By,
     ) -> Result<SecretString, TokenError> {
-        let token = sign(claims, key)?;
+        let By { mut key, continues } = by;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
         let is_switched = claims.operator().is_some();
         let issued = Issued {
             jti: claims.jti,
-            kid: key.public().id(),
             realm: claims.realm(),
             user: (subject.id, &subject.email),
             caller: caller.to_string(),
@@ -286,6 +306,7 @@ impl Tokens {
             reason: reason.filter(|_| !is_switched),
             audience: &claims.aud[0],
             times: (as_of.time(), ends),
+            continues,
         };
         // By its id: an address would outlive the user, whom nobody can erase from this log.
         let mut detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
@@ -299,10 +320,22 @@ impl Tokens {
             None => "token.mint",
         };
         let entry = audit::Entry { caller, action, tenant: claims.tenant_id, operation: None, detail };
-        if !store::insert_issued(control, issued, &entry).await? {
-            return Err(TokenError::Changed { email: subject.email.clone() });
+        // One that retired since it was opened signs no more, and its successor does.
+        for _ in 0..KEYS_IN_A_ROW {
+            let token = sign(claims, &key)?;
+            let entry = continues.is_none().then_some(&entry);
+            match store::insert_issued(control, &issued, key.public().id(), entry).await? {
+                Recorded::Done => return Ok(token),
+                Recorded::SessionRevoked => return Err(TokenError::RefreshInvalid),
+                Recorded::Revoked => return Err(TokenError::Changed { email: subject.email.clone() }),
+                Recorded::KeyRetired => {
+                    let algorithm = key.public().algorithm();
+                    self.signers.forget(algorithm);
+                    key = self.signer(control, caller, Signer::platform(algorithm)).await?;
+                }
+            }
         }
-        Ok(token)
+        Err(TokenError::NoActiveKey(key.public().algorithm()))
     }
 }
 

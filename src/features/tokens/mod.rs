@@ -26,6 +26,7 @@ mod revoke;
 mod ring;
 mod rotation;
 mod sign_in;
+mod signers;
 mod store;
 mod subject;
 mod switch;
@@ -41,7 +42,7 @@ pub use examine::SigningFlaw;
 pub(in crate::features) use examine::examine;
 pub use inspect::{Inspected, Problem, inspect};
 pub use introspect::Introspector;
-pub use issued::IssueTime;
+pub use issued::{ISSUE_TIME, IssueTime};
 pub use mint::{For, Impersonation, Issuer, MintRequest, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
@@ -54,6 +55,7 @@ pub use revoke::{Before, Revocation, Revoked};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
 pub use sign_in::{Entrance, SignedIn};
+pub use signers::Signers;
 pub use verifier::Verifier;
 pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 
@@ -64,6 +66,8 @@ use crate::features::secrets::Secrets;
 pub struct Tokens {
     /// Seals the private keys.
     pub secrets: Secrets,
+    /// The private keys that are open.
+    pub signers: Signers,
     /// The `iss` of every token.
     pub issuer: String,
     /// The `iss` of tokens of earlier releases, and of development keys that they exported: accepted, too.

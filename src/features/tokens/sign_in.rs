@@ -8,7 +8,7 @@ use super::claims::Claims;
 use super::error::TokenError;
 use super::issued::IssueTime;
 use super::keys::Signer;
-use super::mint::{For, NewToken};
+use super::mint::{By, For, NewToken};
 use crate::features::access::{self, Authorized, rights};
 use crate::features::iam::signin::{self, Credentials, NewSession};
 use crate::features::iam::{self, IamError, Realm, Subject};
@@ -122,7 +122,7 @@ impl Tokens {
         let claims = new.compose(whose, self.issuer(), &user)?;
         let control = realm.control().await?;
         let key = self.signer(control, &user, Signer::platform(Algorithm::EdDsa)).await?;
-        let token = self.issue(control, &user, whose, (&new, &claims), &key).await?;
+        let token = self.issue(control, &user, whose, (&new, &claims), By::new(key)).await?;
         let (session, second_factor) = (entered.session, entered.second_factor);
         Ok(SignedIn { token, claims, refresh, session, second_factor })
     }

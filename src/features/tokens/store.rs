@@ -28,11 +28,12 @@ pub(super) async fn generations(control: &mut PgConnection) -> Result<Generation
 
 /// The time, once every revocation that is under way has been committed. Materialized, so that the
 /// lock is there before the clock is read.
-pub(super) async fn issue_time(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+pub(super) const ISSUE_TIME: &str = "with shared as materialized (select control.share_token_cuts())
+    select (extract(epoch from clock_timestamp()) * 1000000)::bigint from shared";
+
+pub(super) async fn issue_time(control: &mut PgConnection) -> Result<i64, DbError> {
     // As text it needs one round trip, bound two.
-    let statement = "with shared as materialized (select control.share_token_cuts())
-                     select clock_timestamp() from shared";
-    Ok(sqlx::raw_sql(statement).fetch_one(control).await?.try_get(0)?)
+    Ok(sqlx::raw_sql(ISSUE_TIME).fetch_one(control).await?.try_get(0)?)
 }
 
 /// Keeps everybody else from changing keys until the transaction ends.
@@ -177,52 +178,84 @@ pub(super) async fn spent_keys(control: &mut PgConnection) -> Result<Vec<String>
 #[derive(Debug)]
 pub(super) struct Issued<'a> {
     pub(super) jti: Uuid,
-    pub(super) kid: &'a str,
     pub(super) realm: TenantId,
     pub(super) user: (Uuid, &'a str),
     pub(super) caller: String,
     pub(super) reason: Option<&'a str>,
     pub(super) audience: &'a str,
     pub(super) times: (OffsetDateTime, OffsetDateTime),
+    /// When the session began that it continues.
+    pub(super) continues: Option<OffsetDateTime>,
 }
 
-/// Records a token in both places, as one statement, and forgets those that have been over for a month;
-/// not one that was revoked since it was dated, and then gives false.
+/// What came of recording a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recorded {
+    Done,
+    /// The user's tokens were revoked since it was dated.
+    Revoked,
+    /// So was the session that it continues.
+    SessionRevoked,
+    /// Its key signs no more.
+    KeyRetired,
+}
+
+/// Records a token, and where there is an entry for it in the log, too, as one statement; forgets those that
+/// have been over for a month.
 pub(super) async fn insert_issued(
     control: &mut PgConnection,
-    token: Issued<'_>,
-    entry: &audit::Entry<'_>,
-) -> Result<bool, DbError> {
+    token: &Issued<'_>,
+    kid: &str,
+    entry: Option<&audit::Entry<'_>>,
+) -> Result<Recorded, DbError> {
+    let logged = match entry {
+        Some(entry) => format!(", logged as ({})", audit::statement(entry, "exists (select from recorded)")),
+        None => String::new(),
+    };
     let statement = format!(
-        "with recorded as (
+        "with now as materialized (
+             select exists (select from control.signing_keys where kid = $2 and state = 'active') as signs,
+                    exists (select from control.token_revocations
+                            where jti is null and issued_until >= $9
+                              and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))
+                        as revoked,
+                    exists (select from control.token_revocations
+                            where jti is null and not sessions_go_on and issued_until >= $11
+                              and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))
+                        as session_revoked
+         ), recorded as (
              insert into control.issued_tokens (jti, kid, tenant_id, user_id, email, caller, impersonated, reason,
                                                 audience, issued_at, expires_at)
              select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
-             where not exists (select from control.token_revocations
-                               where jti is null and issued_until >= $9
-                                 and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))
+             from now where signs and not revoked and not session_revoked
              returning jti
          ), forgotten as (
              delete from control.issued_tokens where expires_at < now() - interval '30 days'
-         )
-         {}",
-        audit::statement(entry, "exists (select from recorded)")
+         ){logged}
+         select signs, revoked, session_revoked from now"
     );
-    let done = sqlx::query(AssertSqlSafe(statement))
-        .persistent(false)
+    let (signs, revoked, session_revoked): (bool, bool, bool) = sqlx::query_as(AssertSqlSafe(statement))
+        // What is written into a log is part of the statement, and differs each time.
+        .persistent(entry.is_none())
         .bind(token.jti)
-        .bind(token.kid)
+        .bind(kid)
         .bind(token.realm)
         .bind(token.user.0)
         .bind(token.user.1)
-        .bind(token.caller)
+        .bind(&token.caller)
         .bind(token.reason)
         .bind(token.audience)
         .bind(token.times.0)
         .bind(token.times.1)
-        .execute(control)
+        .bind(token.continues)
+        .fetch_one(control)
         .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(match (signs, revoked, session_revoked) {
+        (_, _, true) => Recorded::SessionRevoked,
+        (_, true, false) => Recorded::Revoked,
+        (false, false, false) => Recorded::KeyRetired,
+        (true, false, false) => Recorded::Done,
+    })
 }
 
 /// The ways in which an address is written in recorded tokens.

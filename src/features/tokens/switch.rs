@@ -8,7 +8,7 @@ use super::Tokens;
 use super::claims::{Actor, MAX_IMPERSONATION};
 use super::error::TokenError;
 use super::keys::Signer;
-use super::mint::{For, Impersonation, Minted, NewToken};
+use super::mint::{By, For, Impersonation, Minted, NewToken};
 use super::realm::{Realm, record};
 use crate::features::access::Authorized;
 use crate::features::iam::{self, Subject, operators};
@@ -69,7 +69,7 @@ impl Tokens {
         let detail = json!({ "jti": claims.jti, "roles": claims.roles, "reason": reason });
         record(&mut tx, &authorized, ("token.switch", None), detail).await?;
         tx.commit().await?;
-        let token = self.issue(control, &authorized, whose, (&new, &claims), &key).await?;
+        let token = self.issue(control, &authorized, whose, (&new, &claims), By::new(key)).await?;
         Ok(Minted { token, claims, refresh: None })
     }
 }

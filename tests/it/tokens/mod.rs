@@ -109,6 +109,7 @@ impl Company {
         let key = LocalMasterKey::from_file(&self.world.machine().path("nexus/keys/t.key")).unwrap();
         Tokens {
             secrets: Secrets::new(std::sync::Arc::new(key)),
+            signers: nexus::features::tokens::Signers::default(),
             issuer: nexus::settings::ISSUER.to_owned(),
             former_issuer: format!("urn:uuid:{}", self.world.id),
             audience: "nexus".to_owned(),

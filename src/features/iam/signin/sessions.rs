@@ -89,11 +89,6 @@ pub(in crate::features) async fn lock_session(
     store::lock_session(realm, id).await
 }
 
-/// Notes that a session is in use.
-pub(in crate::features) async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
-    store::use_session(realm, id).await
-}
-
 /// Ends a session that misuse or its own client ended.
 pub(in crate::features) async fn close_session(
     realm: &mut PgConnection,

@@ -304,15 +304,6 @@ pub(super) async fn lock_session(
     .await?)
 }
 
-/// Notes that a session is in use.
-pub(super) async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
-    sqlx::query("update nexus.sessions set last_used_at = clock_timestamp() where id = $1")
-        .bind(id)
-        .execute(realm)
-        .await?;
-    Ok(())
-}
-
 /// Forgets sessions that ended a month ago.
 pub(super) async fn forget_sessions(realm: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::error::TokenError;
 use super::super::keys::Signer;
-use super::super::mint::{For, Minted, NewToken};
+use super::super::mint::{By, For, Minted, NewToken};
 use super::super::realm::Realm;
 use super::super::{Tokens, claims};
 use super::KeyHolder;
@@ -48,7 +48,7 @@ impl Tokens {
         let claims =
             claims::Claims { client_id: holder.id.to_string(), ..new.compose(whose, self.issuer(), &user)? };
         let key = self.signer(control, &user, Signer::platform(Algorithm::EdDsa)).await?;
-        let token = self.issue(control, &user, whose, (&new, &claims), &key).await?;
+        let token = self.issue(control, &user, whose, (&new, &claims), By::new(key)).await?;
         Ok(Minted { token, claims, refresh: None })
     }
 }

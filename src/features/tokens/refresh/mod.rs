@@ -23,7 +23,7 @@ use super::Tokens;
 use super::claims::{CLIENT, Claims};
 use super::error::TokenError;
 use super::keys::Signer;
-use super::mint::{For, NewToken};
+use super::mint::{By, For, NewToken};
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::revoke::{revoke_all, revoke_session};
@@ -96,6 +96,8 @@ struct Use {
     token: NewToken,
     algorithm: Algorithm,
     again: bool,
+    /// When its session began.
+    began: OffsetDateTime,
 }
 
 /// What becomes of a use.
@@ -187,7 +189,7 @@ impl Tokens {
             tx.commit().await?;
             return Err(TokenError::RefreshInvalid);
         };
-        let Use { refresh, subject, token, algorithm, again } = used;
+        let Use { refresh, subject, token, algorithm, again, began } = used;
         let new = narrowed(token, &subject, scopes)?;
         if matches!(caller, Caller::User { .. }) {
             // Whose token it is, is known now: nobody gets what they do not hold themselves.
@@ -198,7 +200,9 @@ impl Tokens {
         let whose = For { realm: &name, subject: &subject, as_of };
         let claims = new.compose(whose, self.issuer(), &authorized)?;
         let key = self.signer(control, &authorized, Signer::platform(algorithm)).await?;
-        let token = self.issue(control, &authorized, whose, (&new, &claims), &key).await?;
+        // Its session is in the realm's log: a row for each token of it would make all wait for each other.
+        let by = By::continuing(key, began);
+        let token = self.issue(control, &authorized, whose, (&new, &claims), by).await?;
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
         tx.commit().await?;
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
@@ -222,7 +226,8 @@ impl Tokens {
         let mut tx = realm.begin().await?;
         let used = use_token(control, &mut tx, &name, presented).await?;
         tx.rollback().await?;
-        used.map(drop).ok_or(TokenError::RefreshInvalid)
+        let used = used.ok_or(TokenError::RefreshInvalid)?;
+        require_not_revoked(control, name.id, (used.subject.id, used.began)).await
     }
 
     /// Ends the session of a token, others of its user, or all: signing out. A token that is refused ends
@@ -302,10 +307,14 @@ async fn use_token(
     // Whoever uses a token of the session waits here; what is read after this is what they left.
     let session = signin::lock_session(tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
     let used = store::token(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-    let revoked = control_store::sessions_revoked_until(control, (realm.id, session.user_id)).await?;
     let idle = session.began_at - used.created_at > IDLE_LIFE;
-    if session.ended || idle || revoked.is_some_and(|until| session.created_at <= until) {
+    if session.ended || idle {
         return Err(TokenError::RefreshInvalid);
+    }
+    let verdict = judge(&presented, &used, session.began_at);
+    // For a first use, whoever issues a token asks; what was revoked otherwise gets no other answer and no row.
+    if !matches!(verdict, Verdict::First) {
+        require_not_revoked(control, realm.id, (session.user_id, session.created_at)).await?;
     }
     let subject = iam::subject_by_id(tx, session.user_id).await?.filter(Subject::is_active);
     let subject = subject.ok_or(TokenError::RefreshInvalid)?;
@@ -315,7 +324,7 @@ async fn use_token(
         None if session.client == CLIENT => return Err(TokenError::RefreshInvalid),
         None => Terms::default(),
     };
-    let (refresh, again) = match judge(&presented, &used, session.began_at) {
+    let (refresh, again) = match verdict {
         Verdict::Busy => return Err(TokenError::RefreshBusy),
         Verdict::Reused => {
             end_misused(tx, &session).await?;
@@ -331,7 +340,19 @@ async fn use_token(
         Some(successor) => successor,
         None => use_up(tx, &presented, session.id).await?,
     };
-    Ok(Some(Use { refresh, subject, token, algorithm, again }))
+    Ok(Some(Use { refresh, subject, token, algorithm, again, began: session.created_at }))
+}
+
+/// Requires that the sessions of a user that began at a time were not revoked.
+async fn require_not_revoked(
+    control: &mut PgConnection,
+    realm: TenantId,
+    (user, began): (Uuid, OffsetDateTime),
+) -> Result<(), TokenError> {
+    match control_store::sessions_revoked_until(control, (realm, user)).await? {
+        Some(until) if began <= until => Err(TokenError::RefreshInvalid),
+        _ => Ok(()),
+    }
 }
 
 /// The first use of a token: gives its successor.
@@ -342,10 +363,9 @@ async fn use_up(
 ) -> Result<SecretString, TokenError> {
     let successor = Opaque::generate(REFRESH, presented.realm)?;
     let sealed = seal_successor(presented, &successor)?;
-    store::forget_sealed(tx, session).await?;
-    store::use_token(tx, &presented.hash(), &successor.hash(), &sealed).await?;
+    store::use_token(tx, session, (&presented.hash(), &successor.hash()), &sealed).await?;
+    // Of a session one token may be used.
     store::insert_token(tx, session, &successor.hash()).await?;
-    signin::use_session(tx, session).await?;
     Ok(successor.text().clone())
 }
 

@@ -49,17 +49,26 @@ pub(super) async fn token(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<O
     .await?)
 }
 
+/// Notes that a token was used, and its session with it: what a client needed that did not hear the answer
+/// before is not needed any more.
 pub(super) async fn use_token(
     realm: &mut PgConnection,
-    hash: &[u8; 32],
-    successor: &[u8; 32],
+    session: Uuid,
+    (hash, successor): (&[u8; 32], &[u8; 32]),
     sealed: &[u8],
 ) -> Result<(), DbError> {
     sqlx::query(
-        "update nexus.refresh_tokens
-         set used_at = clock_timestamp(), successor_hash = $2, successor_sealed = $3
-         where token_hash = $1 and used_at is null",
+        "with forgotten as (
+             update nexus.refresh_tokens set successor_sealed = null
+             where session_id = $1 and successor_sealed is not null and token_hash <> $2
+         ), seen as (
+             update nexus.sessions set last_used_at = clock_timestamp() where id = $1
+         )
+         update nexus.refresh_tokens
+         set used_at = clock_timestamp(), successor_hash = $3, successor_sealed = $4
+         where token_hash = $2 and used_at is null",
     )
+    .bind(session)
     .bind(hash.as_slice())
     .bind(successor.as_slice())
     .bind(sealed)
