@@ -20,6 +20,7 @@ pub(super) fn tokens(settings: &Settings, provisioning: &Provisioning) -> Tokens
         audience: tokens.audience.clone(),
         ttl: tokens.ttl,
         development: tokens.development,
+        lost_answer: tokens.lost_answer,
     }
 }
 

@@ -49,7 +49,7 @@ pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
 pub use store::{StoreDriver, StoreSettings};
 pub use tenants::TenantSettings;
-pub use tokens::TokenSettings;
+pub use tokens::{LostAnswer, TokenSettings};
 pub use trust::Distrust;
 pub use values::{Origin, Values};
 

@@ -17,7 +17,19 @@ pub struct TokenSettings {
     pub ttl: Duration,
     /// Whether tokens of a development key are accepted.
     pub development: bool,
+    pub lost_answer: LostAnswer,
 }
+
+/// For how long a client that did not hear the answer to its refresh may ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostAnswer {
+    /// For ten seconds.
+    TenSeconds,
+    /// Until somebody uses what it did not hear.
+    UntilUsed,
+}
+
+const UNTIL_USED: &str = "until_used";
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -44,6 +56,12 @@ pub(super) const KEYS: &[Key] = &[
         default: Default::Words("accept in context local, else refuse"),
         help: "Whether tokens that were minted offline with an exported development key are accepted.",
     },
+    Key {
+        name: "lost_answer",
+        kind: Kind::Word(&["10s", UNTIL_USED]),
+        default: Default::Value("10s"),
+        help: "For how long a client that did not hear the answer to its refresh may ask again: 10s, or until the next token was used, for phones that sleep.",
+    },
 ];
 
 impl TokenSettings {
@@ -55,6 +73,10 @@ impl TokenSettings {
             audience: section.text("audience").unwrap_or("nexus").to_owned(),
             ttl: Duration::from_secs(u64::from(minutes) * 60),
             development,
+            lost_answer: match section.text("lost_answer") {
+                Some(UNTIL_USED) => LostAnswer::UntilUsed,
+                _ => LostAnswer::TenSeconds,
+            },
         }
     }
 }

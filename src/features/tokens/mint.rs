@@ -253,7 +253,7 @@ impl Tokens {
         let session = match request.session {
             Some(client) => {
                 let terms = Terms::of(request.token, request.algorithm);
-                Some(Self::begin_session(&caller, (realm, &subject), (client, &terms)).await?)
+                Some(self.begin_session(&caller, (realm, &subject), (client, &terms)).await?)
             }
             None => None,
         };

@@ -60,6 +60,7 @@ pub use verifier::Verifier;
 pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 
 use crate::features::secrets::Secrets;
+use crate::settings::LostAnswer;
 
 /// Issues tokens and looks after their keys. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,4 +79,6 @@ pub struct Tokens {
     pub ttl: Duration,
     /// Whether tokens of a development key are accepted.
     pub development: bool,
+    /// For how long the answer to a refresh is given again.
+    pub lost_answer: LostAnswer,
 }

@@ -114,7 +114,7 @@ impl Tokens {
         let subject = iam::subject_by_id(&mut tx, entered.user.uuid()).await?.filter(Subject::is_active);
         let subject = subject.ok_or(IamError::SignIn)?;
         // A crash from here on leaves a session that nobody has a token of; it ends by itself.
-        let refresh = Self::first_token(&mut tx, name.id, entered.session).await?;
+        let refresh = self.first_token(&mut tx, name.id, entered.session).await?;
         tx.commit().await.map_err(TokenError::from)?;
         let user = Authorized::by_its_realm(&entered.caller);
         let new = NewToken { session: Some(entered.session), ..NewToken::default() };

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{PASSWORD, acme};
-use crate::support::api::{ApiServer, bearer};
+use crate::support::api::{Answer, ApiServer, bearer};
+use crate::support::world::World;
 
 fn refresh(server: &ApiServer, pair: &Value) -> u16 {
-    let body = json!({ "refresh_token": pair["refresh_token"] });
-    server.send_json("POST", "/auth/refresh-token", &[], &body).status
+    exchange(server, &pair["refresh_token"]).status
 }
 
 #[test]
@@ -96,7 +96,76 @@ fn the_keys_are_published_and_check_a_token_that_was_given() {
     assert!(world.ok(&args).contains(&me));
 }
 
-fn token_file(world: &crate::support::world::World, token: &str) -> String {
+fn token_file(world: &World, token: &str) -> String {
     std::fs::write(world.machine().path("work/token.txt"), token).unwrap();
     "token.txt".to_owned()
+}
+
+fn exchange(server: &ApiServer, refresh: &Value) -> Answer {
+    server.send_json("POST", "/auth/refresh-token", &[], &json!({ "refresh_token": refresh }))
+}
+
+#[test]
+fn of_fifty_uses_of_a_refresh_token_on_two_servers_one_succeeds_and_the_session_lives() {
+    let (world, server) = acme();
+    let second = ApiServer::start(&world);
+    let first = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..50)
+            .map(|number| {
+                let one = if number % 2 == 0 { &server } else { &second };
+                let refresh = &first["refresh_token"];
+                scope.spawn(move || exchange(one, refresh))
+            })
+            .collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let (done, other): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!((done.len(), other.len()), (1, 49));
+    for answer in other {
+        assert_eq!(answer.problem(), (409, "refresh_in_progress".to_owned()));
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    assert_eq!(exchange(&server, &done[0].json()["refresh_token"]).status, 200);
+}
+
+/// A refresh token that was exchanged five minutes ago, when another session has begun since; and its successor.
+fn lost(world: &World, server: &ApiServer) -> (Value, Value) {
+    let first = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let next = exchange(server, &first["refresh_token"]).ok();
+    world.tenant_sql(
+        "acme",
+        "update nexus.refresh_tokens set used_at = used_at - interval '5 minutes' where used_at is not null",
+    );
+    server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    (first["refresh_token"].clone(), next["refresh_token"].clone())
+}
+
+#[test]
+fn a_client_that_slept_through_the_answer_goes_on_where_that_is_set() {
+    let (world, _) = acme();
+    let until_used = || ApiServer::start_at(&world, 0, &[("TOKENS_LOST_ANSWER", "until_used")]);
+    let (server, second) = (until_used(), until_used());
+    let (old, next) = lost(&world, &server);
+    let again = exchange(&second, &old).ok();
+    assert_eq!(again["refresh_token"], next);
+    assert_eq!(second.get("/users", again["access_token"].as_str().unwrap()).status, 200);
+    let late = "select count(*) from nexus.audit_log where action = 'refresh.late'";
+    assert_eq!(world.tenant_sql("acme", late), ["1"]);
+    let used = exchange(&server, &next).ok();
+    // Whoever has the old one now did not sleep.
+    assert_eq!(exchange(&second, &old).problem(), (401, "refresh_token_invalid".to_owned()));
+    assert_eq!(
+        exchange(&server, &used["refresh_token"]).problem(),
+        (401, "refresh_token_invalid".to_owned())
+    );
+}
+
+#[test]
+fn a_client_that_slept_through_the_answer_signs_in_again_where_nothing_is_set() {
+    let (world, server) = acme();
+    let (old, next) = lost(&world, &server);
+    for token in [&old, &next] {
+        assert_eq!(exchange(&server, token).problem(), (401, "refresh_token_invalid".to_owned()));
+    }
 }

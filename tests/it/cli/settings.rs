@@ -50,6 +50,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.tokens.audience	nexus	default
     context.local.tokens.ttl_minutes	15	default
     context.local.tokens.development_keys		default: accept in context local, else refuse
+    context.local.tokens.lost_answer	10s	default
     context.local.serve.bind	127.0.0.1:8420	default
     context.local.serve.share_port	false	default
     context.local.serve.tls_cert		default: none: plain HTTP
@@ -113,6 +114,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.tokens.audience	nexus	default
     context.prod.tokens.ttl_minutes	15	default
     context.prod.tokens.development_keys		default: accept in context local, else refuse
+    context.prod.tokens.lost_answer	10s	default
     context.prod.serve.bind	127.0.0.1:8420	default
     context.prod.serve.share_port	false	default
     context.prod.serve.tls_cert		default: none: plain HTTP

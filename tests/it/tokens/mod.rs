@@ -115,6 +115,7 @@ impl Company {
             audience: "nexus".to_owned(),
             ttl: std::time::Duration::from_mins(15),
             development: false,
+            lost_answer: nexus::settings::LostAnswer::TenSeconds,
         }
     }
 

@@ -3,7 +3,7 @@
 //! called a family).
 //!
 //! A client that did not hear the answer may ask again from one second after the first use until
-//! [`GRACE`] is over, and gets the same successor, as long as nobody has used that. Earlier, the
+//! [`GRACE`] is over, or longer by [`LostAnswer`], and gets the same successor, as long as nobody has used that. Earlier, the
 //! answer is [`TokenError::RefreshBusy`], which ends nothing: of many uses at once, one succeeds.
 //! The access token is signed and recorded before the exchange is committed: a crash before that has
 //! used nothing up, and one after it is a lost answer.
@@ -37,6 +37,7 @@ use crate::infra::db::{PgConnection, Transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
 use crate::kernel::{Caller, RealmRef, TenantId};
+use crate::settings::LostAnswer;
 
 /// When a session ends that nobody uses; used or not, it ends after 30 days.
 pub const IDLE_LIFE: Duration = Duration::days(14);
@@ -103,7 +104,11 @@ struct Use {
 /// What becomes of a use.
 enum Verdict {
     First,
-    Again(SecretString),
+    Again {
+        successor: SecretString,
+        /// Longer than [`GRACE`] after the first use: a thief of the token may be who asks.
+        late: bool,
+    },
     Busy,
     Reused,
 }
@@ -116,6 +121,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::NotActive`], also when the user was shut out since it was looked up; the realm's.
     pub(super) async fn begin_session<'r>(
+        &self,
         caller: &Authorized<'_>,
         (realm, subject): (&'r mut Realm, &Subject),
         (client, terms): (&str, &Terms),
@@ -128,7 +134,7 @@ impl Tokens {
             let now = iam::subject_by_id(&mut tx, subject.id).await?;
             return Err(TokenError::not_active(&now.unwrap_or_else(|| subject.clone()), &name));
         };
-        let token = Self::first_token(&mut tx, name.id, session).await?;
+        let token = self.first_token(&mut tx, name.id, session).await?;
         let detail = serde_json::json!({ "session": session, "client": client });
         record(&mut tx, caller, ("refresh.begin", Some(subject.id)), detail).await?;
         Ok((tx, token))
@@ -140,12 +146,15 @@ impl Tokens {
     /// # Errors
     /// When a statement fails; when the session has a token.
     pub(in crate::features) async fn first_token(
+        &self,
         tx: &mut PgConnection,
         realm: TenantId,
         session: Uuid,
     ) -> Result<SecretString, TokenError> {
         let token = Opaque::generate(REFRESH, realm)?;
-        store::forget_stale(tx).await?;
+        if self.lost_answer == LostAnswer::TenSeconds {
+            store::forget_stale(tx).await?;
+        }
         store::insert_token(tx, session, &token.hash()).await?;
         Ok(token.text().clone())
     }
@@ -185,6 +194,7 @@ impl Tokens {
         let mut authorized = realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
         let (name, as_of) = (realm.name.clone(), realm.as_of);
         let mut tx = realm.begin().await?;
+        let presented = (presented, self.lost_answer);
         let Some(used) = use_token(control, &mut tx, &name, presented).await? else {
             tx.commit().await?;
             return Err(TokenError::RefreshInvalid);
@@ -224,6 +234,7 @@ impl Tokens {
         realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
         let name = realm.name.clone();
         let mut tx = realm.begin().await?;
+        let presented = (presented, self.lost_answer);
         let used = use_token(control, &mut tx, &name, presented).await?;
         tx.rollback().await?;
         let used = used.ok_or(TokenError::RefreshInvalid)?;
@@ -296,7 +307,7 @@ async fn use_token(
     control: &mut PgConnection,
     tx: &mut PgConnection,
     realm: &RealmRef,
-    presented: &SecretString,
+    (presented, lost_answer): (&SecretString, LostAnswer),
 ) -> Result<Option<Use>, TokenError> {
     let presented = Opaque::parse(REFRESH, presented).ok_or(TokenError::RefreshInvalid)?;
     if presented.realm != realm.id {
@@ -311,7 +322,7 @@ async fn use_token(
     if session.ended || idle {
         return Err(TokenError::RefreshInvalid);
     }
-    let verdict = judge(&presented, &used, session.began_at);
+    let verdict = judge(&presented, (&used, session.began_at), lost_answer);
     // For a first use, whoever issues a token asks; what was revoked otherwise gets no other answer and no row.
     if !matches!(verdict, Verdict::First) {
         require_not_revoked(control, realm.id, (session.user_id, session.created_at)).await?;
@@ -331,7 +342,13 @@ async fn use_token(
             return Ok(None);
         }
         Verdict::First => (None, false),
-        Verdict::Again(successor) => (Some(successor), true),
+        Verdict::Again { successor, late } => {
+            if late {
+                let detail = serde_json::json!({ "session": session.id, "client": session.client });
+                record(tx, &Authorized::nexus(), ("refresh.late", Some(session.user_id)), detail).await?;
+            }
+            (Some(successor), true)
+        }
     };
     // Only who has a good token learns what its user has lost.
     let token = NewToken { session: Some(session.id), ..terms.token(&subject, realm)? };
@@ -378,15 +395,20 @@ async fn end_misused(tx: &mut PgConnection, session: &LockedSession) -> Result<(
 }
 
 /// What becomes of a use that began at a time.
-fn judge(presented: &Opaque, token: &store::TokenRow, began_at: OffsetDateTime) -> Verdict {
+fn judge(
+    presented: &Opaque,
+    (token, began_at): (&store::TokenRow, OffsetDateTime),
+    lost_answer: LostAnswer,
+) -> Verdict {
     let Some(used_at) = token.used_at else { return Verdict::First };
     if began_at < used_at + RETRY_WINDOW {
         return Verdict::Busy;
     }
-    let successor =
-        token.successor_sealed.as_deref().filter(|_| began_at <= used_at + GRACE && token.successor_live);
-    match successor.and_then(|sealed| open_successor(presented, sealed)) {
-        Some(successor) => Verdict::Again(successor),
+    let late = began_at > used_at + GRACE;
+    let may = token.successor_live && (!late || lost_answer == LostAnswer::UntilUsed);
+    let sealed = token.successor_sealed.as_deref().filter(|_| may);
+    match sealed.and_then(|sealed| open_successor(presented, sealed)) {
+        Some(successor) => Verdict::Again { successor, late },
         None => Verdict::Reused,
     }
 }
