@@ -72,7 +72,7 @@ pub(crate) struct Measured {
     pub(crate) errors: usize,
 }
 
-async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
+pub(crate) async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
     let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(socket)).await?;

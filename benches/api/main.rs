@@ -2,6 +2,7 @@
 //! Express server that does the same.
 //!
 //! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
+//! `scripts/bench upgrade OLD_BINARY [--json] [--seconds N]`
 //!
 //! One tenant with users; both servers are processes of their own, asked by turns (A B B A). Requests per
 //! second, requests per second of the server's own processor time, and how long they take; load, servers and
@@ -15,6 +16,7 @@ mod signing_in;
 #[path = "../verbs/stack.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod stack;
+mod upgrade;
 
 use std::process::Child;
 use std::time::Duration;
@@ -38,7 +40,11 @@ fn main() -> Result<(), Failure> {
     };
     let seconds = Duration::from_secs(number("--seconds", 5) as u64);
     let load = Load { connections: number("--connections", 64), seconds };
-    let report = runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?;
+    let old = args.iter().position(|arg| arg == "--old").and_then(|at| args.get(at + 1));
+    let report = match old {
+        Some(old) => runtime.block_on(upgrade::measure(old.as_ref(), seconds))?,
+        None => runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?,
+    };
     if args.iter().any(|arg| arg == "--json") {
         println!("{report:#}");
         return Ok(());
