@@ -80,6 +80,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("outbox", &[]),
     ("iam", &["access", "audit", "outbox", "secrets"]),
     ("mailbox", &["access", "iam", "outbox"]),
+    ("files", &["iam"]),
     ("secrets", &["access"]),
     ("migrations", &["access", "audit"]),
     ("record", &[]),

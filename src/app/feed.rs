@@ -25,11 +25,13 @@ impl Follower for Changes {
         match news {
             News::Any => {
                 self.app.directory.forget_all();
+                self.app.buckets.forget_all();
                 self.app.realms.forget_all();
             }
             News::Changed(tenants) => {
                 for tenant in tenants {
                     self.app.directory.forget(tenant);
+                    self.app.buckets.forget(tenant);
                     self.app.realms.forget(tenant);
                 }
             }

@@ -4,6 +4,7 @@
 //! reading at [`App::load`].
 
 mod addresses;
+mod buckets;
 mod directory;
 pub mod doctor;
 mod feed;
@@ -40,6 +41,7 @@ use crate::settings::{Settings, Target};
 pub use crate::infra::db::PoolStats;
 use addresses::Addresses;
 pub use addresses::stack;
+use buckets::Buckets;
 use directory::Directory;
 pub use feed::Following;
 pub use mail::mailbox;
@@ -82,6 +84,7 @@ struct Shared {
     control: SessionPool,
     realms: Realms,
     directory: Directory,
+    buckets: Buckets,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     servers: Arc<ServerStates>,
@@ -260,6 +263,7 @@ impl App {
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
             realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
             directory: Directory::default(),
+            buckets: Buckets::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             servers,

@@ -11,6 +11,7 @@ use super::error::RequestError;
 use super::problem::Problem;
 use super::share::Turn;
 use crate::app::Session;
+use crate::features::files::{Bucket, FilesError, Reach};
 use crate::features::iam::idempotency::Attempt;
 use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
@@ -106,6 +107,23 @@ impl RequestContext {
 
     fn require_good(&self) -> Result<(), AnyFailure> {
         Ok(self.api.0.following.verifier.require_good(&self.claims)?)
+    }
+}
+
+/// The files of the request's realm: by its sessions, and its bucket by the tenant's own key. A handler has no other
+/// way to a bucket.
+impl Reach for RequestContext {
+    type Realm<'a> = Turn<Realm>;
+
+    async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
+        Self::realm(self).await
+    }
+
+    async fn bucket(&self) -> Result<Bucket, AnyFailure> {
+        match &self.place {
+            Some(tenant) => self.api.0.app.bucket(tenant).await,
+            None => Err(FilesError::NoBucket.into()),
+        }
     }
 }
 

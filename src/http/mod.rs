@@ -14,6 +14,7 @@ mod cors;
 mod docs;
 mod error;
 mod etag;
+mod files;
 mod groups;
 mod health;
 mod idempotency;

@@ -20,9 +20,9 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, clusters, cors, docs, groups, health, idempotency, metrics, migrations,
-    oauth, operations, page, permissions, rate, request_id, roles, security, stores, switch, tenants, users,
-    well_known,
+    Api, api_keys, audit, auth, clusters, cors, docs, files, groups, health, idempotency, metrics,
+    migrations, oauth, operations, page, permissions, rate, request_id, roles, security, stores, switch,
+    tenants, users, well_known,
 };
 
 /// How long a body may pause.
@@ -47,6 +47,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "roles", description = "What roles allow, and who holds them"),
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
+        (name = "files", description = "Files in the tenant's bucket, and what they are attached to"),
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
         (name = "operations", description = "Recorded changes of tenants, and how far they are"),
@@ -69,6 +70,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(roles::routes())
         .merge(groups::routes())
         .merge(permissions::routes())
+        .merge(files::routes())
         .merge(audit::routes())
         .merge(tenants::routes())
         .merge(operations::routes())

@@ -45,6 +45,16 @@ pub(crate) async fn require_untampered(session: &mut PgConnection) -> Result<(),
     Ok(())
 }
 
+/// What is begun in a realm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Reads,
+    /// Rows of the business, which decide nothing of who may do what.
+    ChangesRows,
+    /// Who may do what: one after the other.
+    ChangesRights,
+}
+
 /// A realm that is open.
 pub struct Realm {
     pub(super) place: RealmRef,
@@ -125,27 +135,32 @@ impl Realm {
 
     /// Begins a reading. Nobody is kept from changing things meanwhile.
     pub(super) async fn read<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
-        self.begin(caller, false).await
+        self.begin(caller, Access::Reads).await
+    }
+
+    /// Begins a change of what is the business's own. Nobody waits for it who changes something else.
+    pub(super) async fn change_rows<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
+        self.begin(caller, Access::ChangesRows).await
     }
 
     /// Begins a change of who may do what. Such changes come one after the other: what one checks,
     /// no other takes away before it commits.
     pub(super) async fn write<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
         self.kept = None;
-        let mut work = self.begin(caller, true).await?;
+        let mut work = self.begin(caller, Access::ChangesRights).await?;
         work.administrators = Some(store::administrators(&mut work.tx).await?);
         Ok(work)
     }
 
-    async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
+    async fn begin<'a>(&'a mut self, caller: &'a Caller, access: Access) -> Result<RealmTx<'a>, IamError> {
         let versioned = self.is_versioned();
         let is_visitor = matches!(caller, Caller::User { realm, .. } if *realm != self.place.id);
-        let mut tx = if alone || is_visitor {
+        let mut tx = if access != Access::Reads || is_visitor {
             transaction(&mut self.inside).await?
         } else {
             autocommit(&mut self.inside)
         };
-        if alone {
+        if access == Access::ChangesRights {
             store::lock(&mut tx).await?;
         }
         let known = self.version.zip(self.kept.as_ref());
@@ -285,6 +300,23 @@ impl RealmTx<'_> {
             return self.end_unchanged().await;
         }
         self.write().await
+    }
+
+    /// Ends a change of what is the business's own. The platform's log does not hear of it, unless an operator
+    /// made it, or the realm is the platform's.
+    pub(super) async fn commit_rows(mut self) -> Result<(), IamError> {
+        if self.dry_run || !self.has_changed() {
+            return self.end_unchanged().await;
+        }
+        if self.actor.is_visitor() || self.place.is_platform() {
+            return self.write().await;
+        }
+        let caller = self.caller.to_string();
+        store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
+        if let Some(attempt) = self.attempt {
+            idempotency::mark(&mut self.tx, attempt).await?;
+        }
+        Ok(self.tx.commit().await.map_err(DbError::from)?)
     }
 
     /// Ends a change of what was so already. Whoever asks for it again may do so because the last time

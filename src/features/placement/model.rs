@@ -13,7 +13,7 @@ use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{ServerAddress, stored_as_text};
-use crate::infra::objects::ObjectStore;
+use crate::infra::objects::{Breaker, BucketOpener, ObjectStore};
 use crate::kernel::hint::PlaceKind;
 use crate::kernel::{Labels, PlaceName, Verdict};
 
@@ -38,8 +38,19 @@ pub struct Store {
     pub name: String,
     /// Makes buckets and keys in it.
     pub driver: Arc<dyn ObjectStore>,
+    /// Opens buckets in it for the holders of their keys.
+    pub buckets: Arc<BucketOpener>,
     /// Every tenant holds the same key: nothing keeps them apart here.
     pub shared_key: bool,
+}
+
+impl Store {
+    /// Of a name and a driver, behind a breaker.
+    pub(super) fn new(name: &str, driver: Arc<dyn ObjectStore>, shared_key: bool) -> Self {
+        let driver = Arc::new(Breaker::before(driver));
+        let buckets = Arc::new(BucketOpener::new(&*driver, driver.circuit()));
+        Self { name: name.to_owned(), driver, buckets, shared_key }
+    }
 }
 
 /// Whether new tenants are placed here.

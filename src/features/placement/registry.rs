@@ -18,9 +18,7 @@ use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
 use crate::infra::db::{Follower, Horizon, Host, News, PgConnection, ServerAddress, Tls};
-use crate::infra::objects::{
-    AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
-};
+use crate::infra::objects::{AwsConfig, AwsStore, GarageStore, LocalStore, ObjectStore, SharedKeyStore};
 use crate::kernel::hint::PlaceKind;
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
@@ -77,8 +75,7 @@ impl Placement {
         default_store: Arc<dyn ObjectStore>,
         secrets: Secrets,
     ) -> Self {
-        let driver = Arc::new(Breaker::before(default_store));
-        let default_store = Store { name: DEFAULT.to_owned(), driver, shared_key: false };
+        let default_store = Store::new(DEFAULT, default_store, false);
         Self { default_cluster: default_cluster.into(), default_store, secrets, opened: Arc::default() }
     }
 
@@ -161,10 +158,17 @@ impl Placement {
         };
         let secret =
             self.secrets.get(control, TenantId::PLATFORM, &secret_name(PlaceKind::Store, name)).await?;
-        let driver = Arc::new(Breaker::before(driver(&place, secret)?));
-        let store = Store { name: name.to_owned(), driver, shared_key: place.shared_key };
+        let store = Store::new(name, driver(&place, secret)?, place.shared_key);
         opened.stores.insert(name.to_owned(), store.clone());
         Ok(store)
+    }
+
+    /// The store of a name, where it is open already.
+    pub(crate) async fn opened_store(&self, name: &str) -> Option<Store> {
+        if name == DEFAULT {
+            return Some(self.default_store.clone());
+        }
+        self.opened.lock().await.stores.get(name).cloned()
     }
 
     /// Forgets what was opened under a name, because it changed, or does not work any more.

@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use super::error::ProvisioningError;
+use super::plan::sealed;
 use super::worker::Provisioning;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::features::secrets::StatusView;
 use crate::features::tenants::{self, EnvView, Renamed, Tenant, TenantRef};
 use crate::infra::db::{PgConnection, ServerAddress};
+use crate::infra::objects::{Bucket, ScopedKey};
 use crate::kernel::{Caller, Expected, Slug};
 
 /// A tenant's credentials, opened and not told: only [`Concealed::disclose`] gives them.
@@ -78,6 +80,23 @@ impl Provisioning {
         let server = cluster.admin.database(&names.database_name).login(&names.app_role, password);
         let view = EnvView::new(tenant, server, (store.driver.endpoint(), store.driver.region()), key);
         Ok(Concealed { view, tenant: tenant.clone() })
+    }
+
+    /// A tenant's bucket, by the tenant's own key, which reaches no other. What is done there is for the caller of
+    /// a request to be allowed.
+    ///
+    /// # Errors
+    /// When the key is not sealed here, or does not open.
+    pub(crate) async fn open_bucket(
+        &self,
+        control: &mut PgConnection,
+        tenant: &Tenant,
+    ) -> Result<Bucket, ProvisioningError> {
+        let lost = || ProvisioningError::Lost { slug: tenant.slug.clone(), what: "its key".to_owned() };
+        let access_key_id = tenant.access_key_id.clone().ok_or_else(lost)?;
+        let store = self.placement.store(control, &tenant.store).await?;
+        let secret = self.secrets.get(control, tenant.id, sealed::KEY).await?;
+        Ok(store.buckets.open(&tenant.resources.bucket, &ScopedKey { access_key_id, secret }))
     }
 
     /// Gives a tenant another slug, as [`tenants::rename`] says.

@@ -13,27 +13,33 @@ use super::{ObjectError, ObjectStore, Owner, ScopedKey, StoreInventory};
 /// How long it is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A store behind a circuit breaker, which all workers of a process share.
-pub struct Breaker {
-    store: Arc<dyn ObjectStore>,
+/// Whether a store is asked at all. All who ask one store share it, by whichever key they do.
+pub struct Circuit {
+    endpoint: String,
     /// Until when nobody is let through.
     open: Mutex<Option<Instant>>,
 }
 
-impl Breaker {
-    /// Before a store.
+impl Circuit {
+    /// Of the store at an endpoint.
     #[must_use]
-    pub fn before(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, open: Mutex::new(None) }
+    pub fn new(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), open: Mutex::new(None) }
     }
 
-    async fn pass<T>(&self, asked: impl Future<Output = Result<T, ObjectError>>) -> Result<T, ObjectError> {
+    /// Asks the store, unless it did not answer a moment ago.
+    ///
+    /// # Errors
+    /// [`ObjectError::Down`], at once; what asking yields.
+    pub async fn pass<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ObjectError>>,
+    ) -> Result<T, ObjectError> {
         {
             let mut open = self.open.lock().await;
             if let Some(until) = *open {
                 if Instant::now() < until {
-                    let endpoint = self.store.endpoint().to_owned();
-                    return Err(ObjectError::Down { endpoint });
+                    return Err(ObjectError::Down { endpoint: self.endpoint.clone() });
                 }
                 // The first one after the pause tries; the others wait for what comes of it.
                 *open = Some(Instant::now() + PAUSE);
@@ -46,6 +52,31 @@ impl Breaker {
             _ => None,
         };
         answer
+    }
+
+    async fn close(&self) {
+        *self.open.lock().await = None;
+    }
+}
+
+/// A store behind a circuit breaker, which all workers of a process share.
+pub struct Breaker {
+    store: Arc<dyn ObjectStore>,
+    circuit: Arc<Circuit>,
+}
+
+impl Breaker {
+    /// Before a store.
+    #[must_use]
+    pub fn before(store: Arc<dyn ObjectStore>) -> Self {
+        let circuit = Arc::new(Circuit::new(store.endpoint()));
+        Self { store, circuit }
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub fn circuit(&self) -> Arc<Circuit> {
+        Arc::clone(&self.circuit)
     }
 }
 
@@ -60,31 +91,31 @@ impl ObjectStore for Breaker {
     }
 
     async fn fence(&self, owner: &Owner) -> Result<(), ObjectError> {
-        self.pass(self.store.fence(owner)).await
+        self.circuit.pass(self.store.fence(owner)).await
     }
 
     async fn has_bucket(&self, bucket: &str, owner: &Owner) -> Result<bool, ObjectError> {
-        self.pass(self.store.has_bucket(bucket, owner)).await
+        self.circuit.pass(self.store.has_bucket(bucket, owner)).await
     }
 
     async fn create_bucket(&self, bucket: &str, owner: &Owner) -> Result<(), ObjectError> {
-        self.pass(self.store.create_bucket(bucket, owner)).await
+        self.circuit.pass(self.store.create_bucket(bucket, owner)).await
     }
 
     async fn purge_bucket(&self, bucket: &str, owner: &Owner) -> Result<(), ObjectError> {
-        self.pass(self.store.purge_bucket(bucket, owner)).await
+        self.circuit.pass(self.store.purge_bucket(bucket, owner)).await
     }
 
     async fn keys(&self, owner: &Owner) -> Result<Vec<String>, ObjectError> {
-        self.pass(self.store.keys(owner)).await
+        self.circuit.pass(self.store.keys(owner)).await
     }
 
     async fn create_key(&self, bucket: &str, owner: &Owner) -> Result<ScopedKey, ObjectError> {
-        self.pass(self.store.create_key(bucket, owner)).await
+        self.circuit.pass(self.store.create_key(bucket, owner)).await
     }
 
     async fn delete_key(&self, access_key_id: &str, owner: &Owner) -> Result<(), ObjectError> {
-        self.pass(self.store.delete_key(access_key_id, owner)).await
+        self.circuit.pass(self.store.delete_key(access_key_id, owner)).await
     }
 
     async fn set_key_enabled(
@@ -94,7 +125,7 @@ impl ObjectStore for Breaker {
         owner: &Owner,
         enabled: bool,
     ) -> Result<(), ObjectError> {
-        self.pass(self.store.set_key_enabled(access_key_id, bucket, owner, enabled)).await
+        self.circuit.pass(self.store.set_key_enabled(access_key_id, bucket, owner, enabled)).await
     }
 
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError> {
@@ -113,7 +144,7 @@ impl ObjectStore for Breaker {
     async fn check(&self) -> Result<(), ObjectError> {
         let answer = self.store.check().await;
         if answer.is_ok() {
-            *self.open.lock().await = None;
+            self.circuit.close().await;
         }
         answer
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::timeout::{self, TimeoutConfig};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -43,11 +43,24 @@ impl BucketClient {
     /// Of a store's endpoint and region, and a key.
     #[must_use]
     pub fn new(endpoint: &str, region: &str, key: &ScopedKey) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience(endpoint));
+        Self::with(endpoint, region, key, (timeouts, http_client(endpoint)))
+    }
+
+    /// The same for longer than one command: over connections that others use, too, and whoever asks sets the
+    /// time limit of each request.
+    #[must_use]
+    pub(super) fn lasting(endpoint: &str, region: &str, key: &ScopedKey, http: SharedHttpClient) -> Self {
+        Self::with(endpoint, region, key, (TimeoutConfig::builder(), http))
+    }
+
+    fn with(
+        endpoint: &str,
+        region: &str,
+        key: &ScopedKey,
+        (timeouts, http): (timeout::TimeoutConfigBuilder, SharedHttpClient),
+    ) -> Self {
         let secret = key.secret.expose_secret().to_owned();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(patience(endpoint))
-            .build();
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
@@ -55,8 +68,8 @@ impl BucketClient {
             .force_path_style(true)
             .credentials_provider(Credentials::new(key.access_key_id.clone(), secret, None, None, "nexus"))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .http_client(http_client(endpoint))
+            .timeout_config(timeouts.connect_timeout(Duration::from_secs(5)).build())
+            .http_client(http)
             .build();
         Self { client: Client::from_conf(config), endpoint: endpoint.to_owned() }
     }
@@ -121,15 +134,31 @@ impl BucketClient {
             }
         }
         if !together.is_empty() {
-            let orders = Delete::builder().set_objects(Some(together)).quiet(true).build();
-            let orders = orders.map_err(|error| unclear(error.to_string()))?;
-            let answer = self.client.delete_objects().bucket(bucket).delete(orders).send().await;
-            if let Some(failed) = answer.map_err(|error| self.failed(&error))?.errors().first() {
-                let reason = format!("an object was not deleted: {}", failed.code().unwrap_or("no code"));
-                return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
-            }
+            self.delete_together(bucket, together).await?;
         }
         Ok(first)
+    }
+
+    /// Deletes up to 1,000 objects in one request; those that are gone already are no error.
+    ///
+    /// # Errors
+    /// When the store refuses, also one object alone, or does not answer.
+    pub(super) async fn delete_together(
+        &self,
+        bucket: &str,
+        objects: Vec<ObjectIdentifier>,
+    ) -> Result<(), ObjectError> {
+        let orders = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let orders = orders.map_err(|error| ObjectError::Unavailable {
+            endpoint: self.endpoint.clone(),
+            reason: error.to_string(),
+        })?;
+        let answer = self.client.delete_objects().bucket(bucket).delete(orders).send().await;
+        if let Some(failed) = answer.map_err(|error| self.failed(&error))?.errors().first() {
+            let reason = format!("an object was not deleted: {}", failed.code().unwrap_or("no code"));
+            return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
+        }
+        Ok(())
     }
 
     /// Tries to list a bucket where this key has no business.
@@ -155,7 +184,7 @@ impl BucketClient {
         Ok((page.contents().len(), page.is_truncated().unwrap_or(false)))
     }
 
-    fn failed<E: std::error::Error + ProvideErrorMetadata + 'static>(
+    pub(super) fn failed<E: std::error::Error + ProvideErrorMetadata + 'static>(
         &self,
         error: &SdkError<E>,
     ) -> ObjectError {

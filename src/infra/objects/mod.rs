@@ -6,6 +6,7 @@
 mod admin_api;
 mod aws;
 mod breaker;
+mod bucket;
 mod client;
 pub mod clock;
 mod error;
@@ -20,7 +21,8 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore, SharedKeyStore};
-pub use breaker::Breaker;
+pub use breaker::{Breaker, Circuit};
+pub use bucket::{Bucket, BucketOpener, FoundObject, Presigned, PresignedObject};
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use garage::GarageStore;

@@ -14,7 +14,13 @@ const FILL: &str = "
     select gen_random_uuid(), id, 'web', false, now() + interval '1 day' from nexus.users;
     insert into nexus.audit_log (caller, action, user_id, detail)
     select 'user:' || id, 'user.sign_in', id, '{}' from nexus.users;
-    analyze nexus.users, nexus.user_roles, nexus.sessions, nexus.audit_log";
+    insert into nexus.files (id, object_key, name, content_type, size, attached_kind, attached_id, state,
+                             upload_until, completed_at, sweep_at)
+    select gen_random_uuid(), 'files/' || n, 'File ' || n, 'text/plain', 1, 'invoice', (n / 3)::text,
+           case when n % 1000 = 0 then 'pending' when n % 1000 = 1 then 'deleting' else 'ready' end, now(), now(),
+           case when n % 1000 < 2 then now() + interval '1 day' end
+    from generate_series(1, 100000) as n;
+    analyze nexus.files, nexus.users, nexus.user_roles, nexus.sessions, nexus.audit_log";
 
 #[test]
 fn no_list_reads_a_whole_table() {
@@ -40,6 +46,13 @@ fn no_list_reads_a_whole_table() {
         format!("/users/{one}/groups"),
         format!("/users/{one}/sessions"),
         "/auth/sessions".to_owned(),
+        "/files?total=none".to_owned(),
+        "/files".to_owned(),
+        "/files?state=pending".to_owned(),
+        "/files?state=ready".to_owned(),
+        "/files?attached_kind=invoice&attached_id=777".to_owned(),
+        "/files?name=file%2077777".to_owned(),
+        "/files/usage".to_owned(),
         "/audit".to_owned(),
         "/audit?action=user.create".to_owned(),
         "/audit?role=Admin".to_owned(),

@@ -32,10 +32,18 @@ fn tenant(world: &World, server: &ApiServer, slug: &str) -> Tenant {
     let role = text(server.change("POST", "/roles", &token, &name("role")).ok());
     let group = text(server.change("POST", "/groups", &token, &name("group")).ok());
     server.send("PUT", &format!("/groups/{group}/members/{bob}"), &[&bearer(&token)], &[]).ok();
+    let file = json!({ "name": format!("canary-file-{slug}"), "content_type": "text/plain", "size": 1 });
+    let file = text(server.change("POST", "/files", &token, &file).ok());
     let session = format!("select id from nexus.sessions where user_id = '{bob}'");
     let session = world.tenant_sql(slug, &session).remove(0);
-    let ids =
-        [("users", bob.clone()), ("members", bob), ("roles", role), ("groups", group), ("sessions", session)];
+    let ids = [
+        ("users", bob.clone()),
+        ("members", bob),
+        ("roles", role),
+        ("groups", group),
+        ("sessions", session),
+        ("files", file),
+    ];
     Tenant { slug: slug.to_owned(), token, ids: BTreeMap::from(ids) }
 }
 
@@ -167,6 +175,7 @@ fn no_request_reaches_another_tenant_whatever_it_names() {
     let dump = "select md5(string_agg(row::text, ',' order by row::text)) from (
                     select users::text as row from nexus.users union all select roles::text from nexus.roles
                     union all select groups::text from nexus.groups union all select sessions::text from nexus.sessions
+                    union all select files::text from nexus.files
                     union all select audit_log::text from nexus.audit_log) as all_rows";
     let before = world.tenant_sql(&bystander.slug, dump);
 

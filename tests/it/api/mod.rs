@@ -8,6 +8,7 @@ mod clients;
 mod contract;
 mod cors;
 mod doors;
+mod files;
 mod first;
 mod groups;
 mod idempotency;

@@ -116,6 +116,7 @@ fn reading_changes_nothing() {
     call(&server, "PUT", &format!("/groups/Office/members/{bob}"), &token);
     let key = server.change("POST", "/api-keys", &token, &json!({ "name": "till" })).ok();
     let key = key["id"].as_str().unwrap().to_owned();
+    let file = super::files::ready(&server, &token, "a.txt")["id"].as_str().unwrap().to_owned();
     let page = server.send("GET", "/openapi.json", &[], &[]).ok();
     operator(&world, "op@example.com", "Admin");
     let operators = operator_token(&server, "op@example.com");
@@ -132,6 +133,7 @@ fn reading_changes_nothing() {
             .any(|collection| path.starts_with(collection));
         let id = match path.split('/').nth(1) {
             Some("api-keys") => &key,
+            Some("files") => &file,
             Some("tenants") => "acme",
             Some("operations") => &operation_id,
             _ => &bob,

@@ -1,6 +1,7 @@
 //! Buckets and keys at a service that speaks AWS's S3 and IAM.
 
 mod cuts;
+mod files;
 mod foreign;
 mod keys;
 mod stock;

@@ -24,7 +24,7 @@ use nexus::features::tokens::{
     ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
     Revocation, TokenError, Verifier,
 };
-use nexus::features::{audit, doctor, mailbox, migrations};
+use nexus::features::{audit, doctor, files, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
@@ -33,6 +33,7 @@ use nexus::kernel::{
 };
 use serde_json::Map;
 use time::OffsetDateTime;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Thing};
@@ -46,6 +47,8 @@ pub enum Scope {
     Enter,
     /// That of the users it is about; operators are not at home in a tenant's.
     Realm,
+    /// The same for what is the business's own: patterns such as `*:read` give it.
+    Business,
     /// The same, where operators may do by the platform's realm what they may do in all.
     Tokens,
     /// None: who holds the platform's credentials.
@@ -231,7 +234,62 @@ pub fn rows() -> Vec<Row> {
     all.extend(work());
     all.extend(of_tokens());
     all.extend(of_realms());
+    all.extend(of_files());
     all
+}
+
+/// The realm that is asked about. Nobody gets as far as its bucket.
+struct FilesAt<'d>(Mutex<&'d mut iam::Realm>);
+
+impl files::Reach for FilesAt<'_> {
+    type Realm<'a>
+        = MappedMutexGuard<'a, iam::Realm>
+    where
+        Self: 'a;
+
+    async fn realm(&self) -> Result<MappedMutexGuard<'_, iam::Realm>, AnyFailure> {
+        Ok(MutexGuard::map(self.0.lock().await, |realm| &mut **realm))
+    }
+
+    async fn bucket(&self) -> Result<files::Bucket, AnyFailure> {
+        Err(files::FilesError::NoBucket.into())
+    }
+}
+
+fn new_file() -> files::NewFile {
+    files::NewFile {
+        name: "a".parse().unwrap(),
+        content_type: "text/plain".parse().unwrap(),
+        size: 1.try_into().unwrap(),
+        sha256: None,
+        attached_to: None,
+    }
+}
+
+/// Files of a realm.
+fn of_files() -> Vec<Row> {
+    rows! {
+        Business "files::list" "file:read" |d, c, t| async move {
+            files::list(&mut d.realm, c, &files::FileFilter::default(), (PAGE, Total::Exact)).await
+        };
+        Business "files::usage" "file:read" |d, c, t| files::usage(&mut d.realm, c);
+        Business "files::get" "file:read" |d, c, t| files::get(&mut d.realm, c, t.subject.id);
+        Business "files::create" "file:create" |d, c, t| async move {
+            files::create(&FilesAt(Mutex::new(&mut d.realm)), c, &new_file()).await
+        };
+        Business "files::complete" "file:create" |d, c, t| async move {
+            files::complete(&FilesAt(Mutex::new(&mut d.realm)), c, t.subject.id).await
+        };
+        Business "files::download" "file:read" |d, c, t| async move {
+            files::download(&FilesAt(Mutex::new(&mut d.realm)), c, t.subject.id).await
+        };
+        Business "files::update" "file:update" |d, c, t| async move {
+            files::update(&mut d.realm, c, t.subject.id, &files::FileChange::default()).await
+        };
+        Business "files::delete" "file:delete" |d, c, t| async move {
+            files::delete(&FilesAt(Mutex::new(&mut d.realm)), c, t.subject.id, &Expected::Any).await
+        };
+    }
 }
 
 /// Tenants, operations, places, secrets, the audit log.

@@ -1,0 +1,22 @@
+//! What leads to the files of a realm.
+
+use std::ops::DerefMut;
+
+use crate::features::iam::Realm;
+use crate::infra::objects::Bucket;
+use crate::kernel::AnyFailure;
+
+/// What leads to a realm's rows and to its bucket. Sessions are few: one is held while a statement needs it, and
+/// none while the store is asked.
+pub trait Reach: Sync {
+    /// A realm that is open, for as long as this is held.
+    type Realm<'a>: DerefMut<Target = Realm> + Send
+    where
+        Self: 'a;
+
+    /// Opens the realm.
+    fn realm(&self) -> impl Future<Output = Result<Self::Realm<'_>, AnyFailure>> + Send;
+
+    /// The bucket, by the tenant's own key. Not asked for where the realm has none.
+    fn bucket(&self) -> impl Future<Output = Result<Bucket, AnyFailure>> + Send;
+}

@@ -1,0 +1,76 @@
+//! Rows of other features in a realm: who may look at them and change them is decided here, and a change is one
+//! transaction with the realm's log.
+
+use serde_json::{Map, Value};
+
+use super::error::IamError;
+use super::realm::{Realm, RealmTx};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::Caller;
+
+/// A reading or a change of a feature's own rows in a realm.
+pub(in crate::features) struct RowsTx<'a>(RealmTx<'a>);
+
+impl Realm {
+    /// Begins a reading of a feature's rows.
+    pub(in crate::features) async fn look<'a>(
+        &'a mut self,
+        caller: &'a Caller,
+    ) -> Result<RowsTx<'a>, IamError> {
+        self.read(caller).await.map(RowsTx)
+    }
+
+    /// Begins a change of a feature's rows.
+    pub(in crate::features) async fn change<'a>(
+        &'a mut self,
+        caller: &'a Caller,
+    ) -> Result<RowsTx<'a>, IamError> {
+        self.change_rows(caller).await.map(RowsTx)
+    }
+}
+
+impl RowsTx<'_> {
+    /// The session in the realm's database: in the transaction, where something is changed.
+    pub(in crate::features) fn session(&mut self) -> &mut PgConnection {
+        &mut self.0.tx
+    }
+
+    /// Whether the realm is the platform's own.
+    pub(in crate::features) fn is_platform(&self) -> bool {
+        self.0.place.is_platform()
+    }
+
+    /// Requires a permission on something with these attributes, which conditions look at.
+    ///
+    /// # Errors
+    /// [`IamError::Access`].
+    pub(in crate::features) fn authorize(
+        &mut self,
+        permission: &'static str,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), IamError> {
+        self.0.actor.require(self.0.caller, permission, attributes)
+    }
+
+    /// Notes a change for the realm's log.
+    pub(in crate::features) fn note(&mut self, action: &'static str, detail: Value) {
+        self.0.note(action, None, detail);
+    }
+
+    /// Ends a reading.
+    pub(in crate::features) async fn close(self) -> Result<(), IamError> {
+        self.0.close().await
+    }
+
+    /// Ends a change: writes the log, commits.
+    pub(in crate::features) async fn commit(self) -> Result<(), IamError> {
+        self.0.commit_rows().await
+    }
+}
+
+impl IamError {
+    /// Of a statement on a feature's rows: a realm of an older version has no table for them.
+    pub(in crate::features) fn of_rows(error: DbError) -> Self {
+        Self::of_older_realm(error)
+    }
+}
