@@ -4,6 +4,7 @@
 //! reading at [`App::load`].
 
 mod addresses;
+mod counting;
 mod directory;
 pub mod doctor;
 mod feed;
@@ -37,7 +38,8 @@ use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, Se
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
-pub use crate::infra::db::PoolStats;
+pub use crate::infra::db::{Counted, PoolStats, SharedQuota};
+pub use crate::infra::failpoint;
 use addresses::Addresses;
 pub use addresses::stack;
 use directory::Directory;
@@ -84,6 +86,7 @@ struct Shared {
     directory: Directory,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
+    counting: counting::Counting,
     servers: Arc<ServerStates>,
     /// Rung when a request has recorded an operation for the workers.
     queued: Notify,
@@ -257,6 +260,7 @@ impl App {
             directory: Directory::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
+            counting: counting::Counting::default(),
             servers,
             queued: Notify::new(),
         }));

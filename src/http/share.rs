@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -92,13 +92,16 @@ impl Api {
     /// # Errors
     /// `None` where its tenant is not in use any more; else why it cannot be opened.
     pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, Option<AnyFailure>> {
+        let began = Instant::now();
         // Who waits for a server that is down holds a turn of others.
         if let Some(tenant) = place {
             self.0.app.require_up(tenant)?;
         }
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id));
         let turn = turn.await.map_err(AnyFailure::from)?;
-        match self.0.app.realm(place).await {
+        let opened = self.0.app.realm(place).await;
+        self.note(place, began);
+        match opened {
             Ok(realm) => Ok(turn.of(realm)),
             // Somebody shut or destroyed it, and the feed has not said so yet; perhaps it is in use again.
             Err(failure) => match place {
@@ -109,10 +112,20 @@ impl Api {
         }
     }
 
+    /// Counts for a tenant that its realm was asked for, and how long that took.
+    fn note(&self, place: Option<&Tenant>, began: Instant) {
+        if let Some(tenant) = place {
+            self.0.busiest.note(tenant, began.elapsed());
+        }
+    }
+
     /// The same for work on tokens and keys.
     pub(super) async fn token_realm(&self, place: Option<&Tenant>) -> Result<Turn<TokenRealm>, AnyFailure> {
+        let began = Instant::now();
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
-        Ok(turn.of(self.0.app.realm_of_tokens(place).await?))
+        let opened = self.0.app.realm_of_tokens(place).await;
+        self.note(place, began);
+        Ok(turn.of(opened?))
     }
 
     /// A session in the control database, in the turn of the caller's realm.

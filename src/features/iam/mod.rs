@@ -34,7 +34,7 @@ pub use messages::{Letter, Message};
 pub use model::{Name, NameRef, User, UserRef, UserState};
 pub use realm::Realm;
 pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
-pub use revocation::RevocationHook;
+pub use revocation::{RevocationHook, TokensOf};
 pub use rules::Rules;
 pub use settings::{NotARegistration, Registration, SignInSettings, set_registration, sign_in_settings};
 pub(in crate::features) use store::{seed_administrator, seed_statement};
