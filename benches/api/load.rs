@@ -115,6 +115,22 @@ async fn ask(client: &mut impl Client, sender: &mut SendRequest<Full<Bytes>>) ->
     Ok(client.answered(status, &body))
 }
 
+/// A connection over which one request is timed after the other.
+pub(crate) struct Line(SendRequest<Full<Bytes>>);
+
+impl Line {
+    pub(crate) async fn to(target: &Target) -> Result<Self, Failure> {
+        Ok(Self(connect(&target.address).await?))
+    }
+
+    /// How long an answer takes, and whether it is a good one.
+    pub(crate) async fn ask(&mut self, client: &mut impl Client) -> Result<(Duration, bool), Failure> {
+        let asked = Instant::now();
+        let is_good = ask(client, &mut self.0).await?;
+        Ok((asked.elapsed(), is_good))
+    }
+}
+
 impl Target {
     /// Asks once, on a connection of its own.
     pub(crate) async fn once(&self, mut client: impl Client) -> Result<(), Failure> {

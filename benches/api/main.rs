@@ -1,7 +1,9 @@
 //! Measures the API beside a bare server that does nothing but run the same statements, and beside a plain
 //! Express server that does the same.
 //!
-//! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
+//! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`;
+//! with `--bad-clients`, what good clients notice of bad ones; with `--enumeration [--samples N]`, whether the
+//! time of an answer says who there is.
 //! `scripts/bench upgrade OLD_BINARY [--json] [--seconds N]`
 //!
 //! One tenant with users; both servers are processes of their own, asked by turns (A B B A). Requests per
@@ -10,7 +12,9 @@
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod bad_clients;
 mod bare;
+mod enumeration;
 mod load;
 mod signing_in;
 #[path = "../verbs/stack.rs"]
@@ -40,12 +44,27 @@ fn main() -> Result<(), Failure> {
     };
     let seconds = Duration::from_secs(number("--seconds", 5) as u64);
     let load = Load { connections: number("--connections", 64), seconds };
+    let (rounds, users) = (number("--rounds", 2), number("--users", 10_000));
+    let is_asked = |flag: &str| args.iter().any(|arg| arg == flag);
     let old = args.iter().position(|arg| arg == "--old").and_then(|at| args.get(at + 1));
-    let report = match old {
-        Some(old) => runtime.block_on(upgrade::measure(old.as_ref(), seconds))?,
-        None => runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?,
-    };
-    if args.iter().any(|arg| arg == "--json") {
+    let report = runtime.block_on(async {
+        if let Some(old) = old {
+            upgrade::measure(old.as_ref(), seconds).await
+        } else if is_asked("--enumeration") {
+            let stack = prepared(users).await?;
+            let nexus = nexus(&stack)?;
+            enumeration::measure(&stack, &nexus.target, number("--samples", 1_000)).await
+        } else if is_asked("--bad-clients") {
+            let stack = prepared(users).await?;
+            let nexus = nexus(&stack)?;
+            let token = token(&nexus.target).await?;
+            let row = bad_clients::measure(load, &nexus.target, rounds, &token).await?;
+            Ok(json!({ "bad clients": row }))
+        } else {
+            measure(load, rounds, users).await
+        }
+    })?;
+    if is_asked("--json") {
         println!("{report:#}");
         return Ok(());
     }
@@ -74,19 +93,33 @@ impl Drop for Server {
     }
 }
 
-async fn measure(load: Load, rounds: usize, users: usize) -> Result<Value, Failure> {
-    let stack = prepared(users).await?;
+/// Nexus, without limits that matter: one user is all the load.
+fn nexus(stack: &Stack) -> Result<Server, Failure> {
     let mut command = stack.command(&["-q", "-o", "id", "serve", "--bind", "127.0.0.1:0"]);
-    // One user is all the load.
-    for (bucket, most) in [("REQUESTS", "100000000"), ("PASSWORDS", "1000000"), ("SESSIONS", "1000000")] {
+    for (bucket, most) in [
+        ("REQUESTS", "100000000"),
+        ("PASSWORDS", "1000000"),
+        ("SESSIONS", "1000000"),
+        ("MESSAGES", "1000000"),
+    ] {
         command.env(format!("NEXUS_CONTEXT_LOCAL_SERVE_{bucket}_A_MINUTE"), most);
     }
     command.env("NEXUS_CONTEXT_LOCAL_PASSWORDS_AT_ONCE", "1");
-    let (nexus, _) = started(command)?;
-    let ours = &nexus.target;
+    Ok(started(command)?.0)
+}
+
+/// The access token of the one who signs in.
+async fn token(target: &Target) -> Result<String, Failure> {
     let body = json!({ "email": USER, "password": PASSWORD });
-    let login = load::post(&ours.address, "/auth/login", &["X-Tenant-ID: acme"], &body).await?;
-    let token = login["access_token"].as_str().ok_or("no token")?.to_owned();
+    let login = load::post(&target.address, "/auth/login", &["X-Tenant-ID: acme"], &body).await?;
+    Ok(login["access_token"].as_str().ok_or("no token")?.to_owned())
+}
+
+async fn measure(load: Load, rounds: usize, users: usize) -> Result<Value, Failure> {
+    let stack = prepared(users).await?;
+    let nexus = nexus(&stack)?;
+    let ours = &nexus.target;
+    let token = token(ours).await?;
     let (express, express_token) = express(&stack).await?;
     let mut report = Map::new();
     for (what, query, counts) in

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod buckets;
+mod counting;
 mod directory;
 pub mod doctor;
 mod feed;
@@ -38,7 +39,8 @@ use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, Se
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
-pub use crate::infra::db::PoolStats;
+pub use crate::infra::db::{Counted, PoolStats, SharedQuota};
+pub use crate::infra::failpoint;
 use addresses::Addresses;
 pub use addresses::stack;
 use buckets::Buckets;
@@ -87,6 +89,7 @@ struct Shared {
     buckets: Buckets,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
+    counting: counting::Counting,
     servers: Arc<ServerStates>,
     /// Rung when a request has recorded an operation for the workers.
     queued: Notify,
@@ -266,6 +269,7 @@ impl App {
             buckets: Buckets::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
+            counting: counting::Counting::default(),
             servers,
             queued: Notify::new(),
         }));

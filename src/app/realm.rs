@@ -5,12 +5,12 @@ use futures_util::future::BoxFuture;
 use super::addresses::Addresses;
 use super::{App, AppLimits, Session};
 use crate::features::access::Authorized;
-use crate::features::iam::{Realm, RevocationHook};
+use crate::features::iam::{Realm, RevocationHook, TokensOf};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::{LazyLease, PgConnection};
-use crate::kernel::{AnyFailure, Caller, Failure, RealmRef, TenantId, UserId};
+use crate::kernel::{AnyFailure, Caller, Failure, RealmRef, TenantId};
 use crate::settings::Settings;
 
 impl Session {
@@ -28,11 +28,8 @@ impl Session {
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
         let shared = self.app.shared();
-        let tools = (
-            self.provisioning.rules.clone(),
-            self.provisioning.secrets.clone(),
-            revoke_all as RevocationHook,
-        );
+        let tools =
+            (self.provisioning.rules.clone(), self.provisioning.secrets.clone(), revoke as RevocationHook);
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
             return Ok(Realm::new(RealmRef::PLATFORM, (self.control, None), None, tools));
@@ -58,7 +55,7 @@ impl App {
     pub async fn realm(&self, tenant: Option<&Tenant>) -> Result<Realm, AnyFailure> {
         let shared = self.shared();
         let Provisioning { rules, secrets, .. } = &shared.provisioning;
-        let tools = (rules.clone(), secrets.clone(), revoke_all as RevocationHook);
+        let tools = (rules.clone(), secrets.clone(), revoke as RevocationHook);
         let realm = match tenant {
             None => {
                 let inside = shared.realms.platform_session().await?;
@@ -82,13 +79,19 @@ impl App {
     }
 }
 
-fn revoke_all<'c>(
+fn revoke<'c>(
     control: &'c mut PgConnection,
     caller: &'c Authorized<'c>,
-    (realm, user): (TenantId, Option<UserId>),
+    of: TokensOf,
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>> {
     Box::pin(async move {
-        let taken = tokens::revoke_all(control, caller, (realm, user.map(UserId::uuid))).await;
+        let taken = match of {
+            TokensOf::Realm(realm) => tokens::revoke_all(control, caller, (realm, None)).await,
+            TokensOf::User(realm, user) => {
+                tokens::revoke_all(control, caller, (realm, Some(user.uuid()))).await
+            }
+            TokensOf::Session(session) => tokens::revoke_session(control, caller, session).await,
+        };
         taken.map_err(|error| Box::new(error) as Box<dyn Failure>)
     })
 }

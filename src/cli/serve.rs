@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Interval;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::output::Thing;
@@ -68,6 +69,13 @@ pub const STOPPING: &str = "stopping: requests under way are finished; press Ctr
 #[failure(Internal, "signals_failed")]
 struct NoSignals(std::io::Error);
 
+/// The part of the process that accepts connections has ended, which is a bug: others can take its place only
+/// once the process has ended, too.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("connections are accepted no more")]
+#[failure(Internal, "server_ended")]
+struct NoServer;
+
 /// Where the API is.
 #[derive(Debug, Serialize)]
 struct ServeView {
@@ -121,14 +129,21 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());
     let url = url(&settings, server.address().unwrap_or(settings.serve.bind));
     let tasks = TaskTracker::new();
-    let beside = Beside::new(ctx, app::mailbox(&settings, &url), tasks.clone());
+    let beside = Beside::new(ctx, app::mailbox(&settings, &url), (tasks.clone(), stop.clone()));
     if let Some((app, following)) = opened {
         serving.ready(app.clone(), following)?;
         beside.begin(&app);
     }
     announce(ctx, url)?;
-    let running = tokio::spawn(server.run(&serving));
-    let ended = Running { args: &args, ctx, serving, hangups, beside }.until_stopped(&settings, limits).await;
+    let gone = CancellationToken::new();
+    let (accepting, is_gone) = (server.run(&serving), gone.clone().drop_guard());
+    let running = tokio::spawn(async move {
+        // Also where it panics.
+        let _is_gone = is_gone;
+        accepting.await
+    });
+    let running_beside = Running { args: &args, ctx, serving, hangups, beside, gone };
+    let ended = running_beside.until_stopped(&settings, limits).await;
     service_manager::stopping();
     stop.cancel();
     let cut = running.await.unwrap_or_default();
@@ -154,6 +169,8 @@ struct Running<'a> {
     serving: Serving,
     hangups: Signal,
     beside: Beside<'a>,
+    /// No connection is accepted any more.
+    gone: CancellationToken,
 }
 
 /// What goes on beside the requests, once the control database answers.
@@ -163,19 +180,25 @@ struct Beside<'a> {
     written: mpsc::Sender<PathBuf>,
     files: mpsc::Receiver<PathBuf>,
     tasks: TaskTracker,
+    /// When they end.
+    stop: CancellationToken,
 }
 
 impl<'a> Beside<'a> {
-    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>, tasks: TaskTracker) -> Self {
+    fn new(
+        ctx: &'a Invocation,
+        mailbox: Option<Mailbox>,
+        (tasks, stop): (TaskTracker, CancellationToken),
+    ) -> Self {
         let (written, files) = mpsc::channel(64);
-        Self { ctx, mailbox, written, files, tasks }
+        Self { ctx, mailbox, written, files, tasks, stop }
     }
 
     fn begin(&self, app: &App) {
-        self.tasks.spawn(operations::run(app.clone(), self.ctx.interrupt.clone()));
+        self.tasks.spawn(operations::run(app.clone(), self.stop.clone()));
         match self.mailbox.clone() {
             Some(mailbox) => {
-                let (written, stop) = (self.written.clone(), self.ctx.interrupt.clone());
+                let (written, stop) = (self.written.clone(), self.stop.clone());
                 self.tasks.spawn(app.clone().deliver(mailbox, written, stop));
             }
             None => self.ctx.screen.note(
@@ -217,6 +240,7 @@ impl Running<'_> {
         loop {
             tokio::select! {
                 () = ctx.interrupt.cancelled() => return Ok(()),
+                () = self.gone.cancelled() => return Err(NoServer.into()),
                 opened = &mut opening, if !is_open => {
                     is_open = true;
                     self.open(opened?)?;

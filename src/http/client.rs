@@ -36,8 +36,12 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 
 /// Whether a request came through a proxy that is not among those that are trusted.
 pub(super) fn is_of_unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key("forwarded");
-    forwarded && !trusted.iter().any(|net| net.contains(&peer.to_canonical()))
+    is_forwarded(headers) && !trusted.iter().any(|net| net.contains(&peer.to_canonical()))
+}
+
+/// Whether a request says that a proxy speaks for somebody else.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key("forwarded")
 }
 
 /// An address, perhaps with a port, as proxies write it.

@@ -1,5 +1,7 @@
 //! `/metrics`: what a process did and has, for Prometheus. Routes by their templates, never by what was asked.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ use super::Api;
 use super::client::{self, Peer};
 use super::error::RequestError;
 use super::problem::Problem;
-use crate::app::PoolStats;
+use crate::app::{PoolStats, ServerState};
 
 /// Seconds that requests are counted by.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -66,6 +68,7 @@ fn method(method: &Method) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
+#[expect(clippy::cast_precision_loss, reason = "clients are few")]
 async fn read(
     State(api): State<Api>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -82,14 +85,33 @@ async fn read(
     for (pool, stats) in [("control", stats.control), ("realms", stats.realms)] {
         of_pool(pool, stats);
     }
-    let text = HeaderValue::from_static("text/plain; version=0.0.4");
-    Ok(([(header::CONTENT_TYPE, text)], api.0.metrics.render()).into_response())
+    for (bucket, clients) in api.0.limits.clients() {
+        gauge!("nexus_rate_limit_clients", "bucket" => bucket).set(clients as f64);
+    }
+    let mut text = api.0.metrics.render();
+    // Their names come and go: each is a row for as long as it is true.
+    of_servers(&api.0.following.servers.states(), &mut text);
+    api.0.busiest.render(&mut text);
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4");
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// Whether tenants' servers answer: 1, or 0.
+fn of_servers(states: &BTreeMap<String, ServerState>, text: &mut String) {
+    text.push_str("# TYPE nexus_server_up gauge\n");
+    for (name, state) in states {
+        let up = u8::from(!matches!(state, ServerState::Down(_)));
+        let _ = writeln!(text, "nexus_server_up{{server=\"{name}\"}} {up}");
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sessions are few")]
 fn of_pool(pool: &'static str, stats: PoolStats) {
     gauge!("nexus_pool_sessions_open", "pool" => pool).set(stats.open as f64);
     gauge!("nexus_pool_sessions_most_open", "pool" => pool).set(stats.most_open as f64);
+    gauge!("nexus_pool_sessions_leased", "pool" => pool).set(stats.leased as f64);
+    counter!("nexus_pool_hits_total", "pool" => pool).absolute(stats.hits);
+    counter!("nexus_pool_waits_total", "pool" => pool).absolute(stats.waits);
     counter!("nexus_pool_logins_total", "pool" => pool).absolute(stats.logins);
     counter!("nexus_pool_evictions_total", "pool" => pool).absolute(stats.evicted);
 }

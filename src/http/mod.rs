@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod auth;
 mod body;
+mod busiest;
 mod client;
 mod clusters;
 mod context;
@@ -23,6 +24,7 @@ mod metrics;
 mod migrations;
 mod oauth;
 mod operations;
+mod origins;
 mod page;
 mod path;
 mod permissions;
@@ -55,7 +57,9 @@ pub use serving::Serving;
 pub use tls::{Tls, TlsError};
 pub use waiting::Waiting;
 
+use busiest::Busiest;
 use metrics_exporter_prometheus::PrometheusHandle;
+use origins::Origins;
 use rate::Limits;
 use share::Shares;
 use streams::Streams;
@@ -90,6 +94,8 @@ struct Shared {
     shares: Arc<Shares>,
     watches: Watches,
     streams: Streams,
+    busiest: Arc<Busiest>,
+    origins: Arc<Origins>,
     /// Where sets of migrations are.
     migrations: MigrationSettings,
     metrics: PrometheusHandle,
@@ -128,6 +134,8 @@ impl Api {
             limits,
             shares,
             streams: Streams::default(),
+            busiest: Arc::default(),
+            origins: Arc::default(),
             migrations,
             metrics,
             is_tls,
@@ -150,6 +158,8 @@ impl Api {
             shares: Arc::clone(&old.shares),
             watches: old.watches.clone(),
             streams: old.streams.clone(),
+            busiest: Arc::clone(&old.busiest),
+            origins: Arc::clone(&old.origins),
             migrations: old.migrations.clone(),
             metrics: old.metrics.clone(),
             is_tls: old.is_tls,

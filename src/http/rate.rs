@@ -22,6 +22,7 @@ use super::client::{self, Peer};
 use super::context::Verified;
 use super::error::RequestError;
 use super::problem::Problem;
+use crate::app::{App, SharedQuota};
 use crate::kernel::TenantId;
 use crate::settings::ServeSettings;
 
@@ -54,6 +55,8 @@ struct Bucket {
     /// By the user of a good token; else by address alone: whoever guesses passwords may have tokens of their
     /// own.
     by_user: bool,
+    /// Counted by all servers of the installation together.
+    is_shared: bool,
     limiter: Limiter,
     swept: Mutex<Instant>,
 }
@@ -86,7 +89,24 @@ impl Bucket {
         let a_minute = NonZeroU32::new(a_minute).unwrap_or(NonZeroU32::MIN);
         let limiter = RateLimiter::hashmap(Quota::per_minute(a_minute));
         let limiter = limiter.with_middleware::<StateInformationMiddleware>();
-        Self { name, a_minute, by_user, limiter, swept: Mutex::new(Instant::now()) }
+        Self { name, a_minute, by_user, is_shared: false, limiter, swept: Mutex::new(Instant::now()) }
+    }
+
+    fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
+    /// Counts a request in this process, and where all servers count together and it may be made, there.
+    async fn count_with_others(&self, app: &App, client: Client) -> Standing {
+        let own = self.count(client.clone());
+        let (None, true, Client::Address(address)) = (own.wait, self.is_shared, client) else { return own };
+        let client = address.to_string();
+        let quota = SharedQuota { bucket: self.name, client: &client, a_minute: self.a_minute.get() };
+        match app.count_with_others(quota).await {
+            // A process that has begun again knows of none of them.
+            Some(all) => Standing { left: own.left.min(all.left), wait: all.wait, ..own },
+            None => own,
+        }
     }
 
     fn count(&self, client: Client) -> Standing {
@@ -115,8 +135,8 @@ impl Bucket {
 impl Limits {
     pub(super) fn new(settings: &ServeSettings) -> Self {
         Self {
-            passwords: Arc::new(Bucket::new("passwords", settings.passwords_a_minute, false)),
-            messages: Arc::new(Bucket::new("messages", settings.messages_a_minute, false)),
+            passwords: Arc::new(Bucket::new("passwords", settings.passwords_a_minute, false).shared()),
+            messages: Arc::new(Bucket::new("messages", settings.messages_a_minute, false).shared()),
             sessions: Arc::new(Bucket::new("sessions", settings.sessions_a_minute, false)),
             // Whoever wants out is not kept in.
             logout: Arc::new(Bucket::new("logout", settings.sessions_a_minute.max(LEAST_LOGOUTS), false)),
@@ -139,6 +159,12 @@ impl Limits {
         }
     }
 
+    /// How many clients each bucket remembers.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let all = [&self.passwords, &self.messages, &self.sessions, &self.logout, &self.requests];
+        all.into_iter().map(|bucket| (bucket.name, bucket.limiter.len()))
+    }
+
     /// The limit of a path; `None` where nothing is counted.
     fn of(&self, path: &str) -> Option<&Bucket> {
         match path {
@@ -159,15 +185,17 @@ impl Limits {
 /// from here on.
 pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
+    let address = counted_address(&api, request.extensions(), request.headers());
+    api.0.origins.note(address, client::is_forwarded(request.headers()));
     let verified = bucket.by_user.then(|| Verified::of(&api, request.headers())).flatten();
     let client = if let Some(verified) = verified {
         let user = Client::User(verified.0.realm(), verified.0.sub);
         request.extensions_mut().insert(verified);
         user
     } else {
-        Client::Address(counted_address(&api, request.extensions(), request.headers()))
+        Client::Address(address)
     };
-    let left = bucket.count(client);
+    let left = bucket.count_with_others(&api.0.app, client).await;
     let mut response = match left.wait {
         None => next.run(request).await,
         Some(wait) => refused(wait),
@@ -195,8 +223,9 @@ impl FromRequestParts<Api> for CountedAddress {
 
 impl Api {
     /// Counts a wrong secret of a program like a password; the answer, where there were too many.
-    pub(super) fn count_wrong_secret(&self, from: &CountedAddress) -> Option<Response> {
-        self.0.limits.passwords.count(Client::Address(from.0)).wait.map(refused)
+    pub(super) async fn count_wrong_secret(&self, from: &CountedAddress) -> Option<Response> {
+        let counted = self.0.limits.passwords.count_with_others(&self.0.app, Client::Address(from.0));
+        counted.await.wait.map(refused)
     }
 }
 

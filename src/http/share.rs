@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -117,12 +117,17 @@ impl Api {
         refusal: impl FnOnce() -> AnyFailure,
         open: impl AsyncFnOnce() -> Result<T, AnyFailure>,
     ) -> Result<Turn<T>, AnyFailure> {
+        let began = Instant::now();
         // Who waits for a server that is down holds a turn of others.
         if let Some(tenant) = place {
             self.0.app.require_up(tenant)?;
         }
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
-        match open().await {
+        let opened = open().await;
+        if let Some(tenant) = place {
+            self.0.busiest.note(tenant, began.elapsed());
+        }
+        match opened {
             Ok(opened) => Ok(turn.of(opened)),
             // Somebody shut or destroyed it, and the feed has not said so yet; perhaps it is in use again.
             Err(failure) => match place {

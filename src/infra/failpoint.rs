@@ -2,7 +2,7 @@
 //! built with feature `failpoints`.
 //!
 //! `NEXUS_FAILPOINT=create.database.before=kill,create.key.after=pause:/tmp/f`: `kill` is
-//! `kill -9` of this process; `pause:PATH` makes `PATH.reached` and waits while `PATH` exists.
+//! `kill -9` of this process; `panic` is one of the task that passes; `pause:PATH` makes `PATH.reached` and waits while `PATH` exists.
 
 /// Passes a point. Does nothing in a release.
 #[cfg(not(feature = "failpoints"))]
@@ -20,6 +20,7 @@ pub async fn pass(name: impl FnOnce() -> String) {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
             std::future::pending::<()>().await;
         }
+        Some(("panic", _)) => std::panic::resume_unwind(Box::new(name)),
         Some(("pause", path)) => {
             let _ = std::fs::write(format!("{path}.reached"), name);
             while std::path::Path::new(path).exists() {

@@ -35,7 +35,7 @@ pub use messages::{Letter, Message};
 pub use model::{Name, NameRef, User, UserRef, UserState};
 pub use realm::Realm;
 pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
-pub use revocation::RevocationHook;
+pub use revocation::{RevocationHook, TokensOf};
 pub(in crate::features) use rows::RowsTx;
 pub use rules::Rules;
 pub use settings::{NotARegistration, Registration, SignInSettings, set_registration, sign_in_settings};

@@ -12,13 +12,23 @@ use crate::features::access::Authorized;
 use crate::infra::db::PgConnection;
 use crate::kernel::{Failure, TenantId, UserId};
 
-/// Takes back a user's access tokens, or those of everybody in a realm, in a transaction in the
-/// control database: before a change is committed, and once more after it. Given by whoever opens a
-/// realm, because tokens know users, and not the reverse.
+/// Whose access tokens are taken back.
+#[derive(Debug, Clone, Copy)]
+pub enum TokensOf {
+    /// Everybody's in a realm, until now.
+    Realm(TenantId),
+    /// A user's, until now.
+    User(TenantId, UserId),
+    /// Those of a session that ends, for good.
+    Session(Uuid),
+}
+
+/// Takes access tokens back, in a transaction in the control database: before a change is committed, and once
+/// more after it. Given by whoever opens a realm, because tokens know users, and not the reverse.
 pub type RevocationHook = for<'c> fn(
     &'c mut PgConnection,
     &'c Authorized<'c>,
-    (TenantId, Option<UserId>),
+    TokensOf,
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>>;
 
 /// When more users than this lose something, all of the realm's tokens are taken back.
@@ -26,7 +36,11 @@ const MAX_SINGLE_ROWS: usize = 200;
 
 /// Those who lose something.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RevokedUsers(BTreeSet<UserId>);
+pub(super) struct RevokedUsers {
+    users: BTreeSet<UserId>,
+    /// A session that ends alone: it is named, so that no token of it can come after.
+    session: Option<Uuid>,
+}
 
 impl RevokedUsers {
     /// Takes their tokens back.
@@ -36,24 +50,30 @@ impl RevokedUsers {
         control: &mut PgConnection,
         (caller, realm): (&Authorized<'_>, TenantId),
     ) -> Result<(), IamError> {
-        if self.0.len() > MAX_SINGLE_ROWS {
-            return revoke(control, caller, (realm, None)).await.map_err(IamError::RevocationHook);
-        }
-        for user in &self.0 {
-            revoke(control, caller, (realm, Some(*user))).await.map_err(IamError::RevocationHook)?;
+        let users = self.users.iter().map(|user| TokensOf::User(realm, *user));
+        let users: Vec<_> =
+            if self.users.len() > MAX_SINGLE_ROWS { vec![TokensOf::Realm(realm)] } else { users.collect() };
+        for of in self.session.map(TokensOf::Session).into_iter().chain(users) {
+            revoke(control, caller, of).await.map_err(IamError::RevocationHook)?;
         }
         Ok(())
     }
 
+    /// Whether nobody loses what tokens that are issued meanwhile could say.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.users.is_empty()
     }
 }
 
 impl RealmTx<'_> {
     /// A user loses something.
     pub(super) fn loses(&mut self, user: UserId) {
-        self.revoked_users.0.insert(user);
+        self.revoked_users.users.insert(user);
+    }
+
+    /// A session ends, with its tokens.
+    pub(super) fn session_ends(&mut self, session: Uuid) {
+        self.revoked_users.session = Some(session);
     }
 
     /// Ends a user's sessions, and takes its tokens back; gives how many sessions.
@@ -65,14 +85,14 @@ impl RealmTx<'_> {
     /// Whoever has a role now loses something.
     pub(super) async fn holders_lose(&mut self, role: Uuid) -> Result<(), IamError> {
         let holders = store::holders(&mut self.tx, role, most()).await?;
-        self.revoked_users.0.extend(holders);
+        self.revoked_users.users.extend(holders);
         Ok(())
     }
 
     /// Whoever is in a group now, or in one within it, loses something.
     pub(super) async fn members_lose(&mut self, group: Uuid) -> Result<(), IamError> {
         let members = store::members_within(&mut self.tx, group, most()).await?;
-        self.revoked_users.0.extend(members);
+        self.revoked_users.users.extend(members);
         Ok(())
     }
 }

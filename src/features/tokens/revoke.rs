@@ -114,7 +114,7 @@ pub(crate) async fn revoke_all(
 }
 
 /// Takes back the access tokens of one session, which is ended: those that name it.
-pub(super) async fn revoke_session(
+pub(crate) async fn revoke_session(
     control: &mut PgConnection,
     caller: &Authorized<'_>,
     session: Uuid,

@@ -109,7 +109,7 @@ async fn end_sessions(request: RequestContext) -> Result<StatusCode, Problem> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// End one session
+/// End one session, with every token of it
 #[utoipa::path(
     delete,
     path = "/auth/sessions/{id}",

@@ -84,9 +84,9 @@ impl Client {
 }
 
 /// The answer to whoever failed as a program; a wrong secret is counted.
-pub(super) fn refuse(api: &Api, from: &CountedAddress, failure: AnyFailure) -> Refusal {
+pub(super) async fn refuse(api: &Api, from: &CountedAddress, failure: AnyFailure) -> Refusal {
     if failure.code() == "api_key_invalid"
-        && let Some(too_many) = api.count_wrong_secret(from)
+        && let Some(too_many) = api.count_wrong_secret(from).await
     {
         return too_many.into();
     }

@@ -110,7 +110,10 @@ async fn introspect(
             let client = Client::of(&headers, (form.client_id, form.client_secret))?;
             let client =
                 client.ok_or_else(|| Refusal::invalid_client("this needs an access token or an API key"))?;
-            by_client(&request, &client).await.map_err(|failure| refuse(&request.api, &from, failure))?
+            match by_client(&request, &client).await {
+                Ok(who) => who,
+                Err(failure) => return Err(refuse(&request.api, &from, failure).await),
+            }
         }
     };
     let token = form.token.ok_or_else(|| Refusal::invalid_request("token is missing"))?;

@@ -61,10 +61,10 @@ async fn revoke(
 ) -> Result<Response, Refusal> {
     let request = request?;
     let holder = match Client::of(&headers, (form.client_id, form.client_secret))? {
-        Some(client) => {
-            let found = client.holder(&request).await;
-            Some(found.map_err(|failure| refuse(&request.api, &from, failure))?.0)
-        }
+        Some(client) => match client.holder(&request).await {
+            Ok((holder, ..)) => Some(holder),
+            Err(failure) => return Err(refuse(&request.api, &from, failure).await),
+        },
         None => None,
     };
     let token = form.token.ok_or_else(|| Refusal::invalid_request("token is missing"))?;

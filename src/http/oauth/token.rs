@@ -88,9 +88,10 @@ async fn token(
         Some("client_credentials") => {
             let client =
                 client.ok_or_else(|| Refusal::invalid_client("this needs an API key: its id and itself"))?;
-            let minted = by_key(&request, &client, &scopes).await;
-            let minted = minted.map_err(|failure| refuse(&request.api, &from, failure))?;
-            Ok(answer(&minted.token, &minted.claims, None))
+            match by_key(&request, &client, &scopes).await {
+                Ok(minted) => Ok(answer(&minted.token, &minted.claims, None)),
+                Err(failure) => Err(refuse(&request.api, &from, failure).await),
+            }
         }
         Some("refresh_token") => {
             if client.is_some() {

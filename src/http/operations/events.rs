@@ -42,8 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// Follow an operation
 ///
 /// As server-sent events: `step` for each step that begins or ends, `state` for the operation itself. The stream
-/// ends with the operation, with the token, and when the server stops; whoever comes again with `Last-Event-ID`
-/// is told what changed since, by any server. The answer is 204 where there is nothing more to tell.
+/// ends with the operation, with the token, and when the server stops, which says `closing` before; whoever comes
+/// again with `Last-Event-ID` is told what changed since, by any server. The answer is 204 where there is nothing
+/// more to tell.
 #[utoipa::path(
     get,
     path = "/operations/{id}/events",
@@ -128,9 +129,22 @@ impl Stream {
                 _ = self.checks.tick() => {
                     self.ended = self.api.0.following.verifier.require_good(&self.claims).is_err();
                 }
-                () = self.api.0.stop.cancelled() => return None,
+                () = self.api.0.stop.cancelled() => {
+                    let view = Arc::clone(&self.updates.borrow_and_update());
+                    self.take(&view);
+                    self.close();
+                }
             }
         }
+    }
+
+    /// The server stops: whoever follows is told, where the operation goes on, and comes again to another one.
+    fn close(&mut self) {
+        if !self.ended {
+            let event = Event::default().id(self.seen.to_string()).retry(RETRY).event("closing");
+            self.waiting.push_back(event.data("{}"));
+        }
+        self.ended = true;
     }
 
     /// What is new of the operation.

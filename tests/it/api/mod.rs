@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod bad_clients;
 mod bulk;
 mod canaries;
 mod clients;
@@ -16,6 +17,7 @@ mod indexes;
 mod isolation;
 mod limits;
 mod mail;
+mod metrics;
 mod oauth;
 mod odd;
 mod openapi;
@@ -28,6 +30,7 @@ mod second_factor;
 mod service_manager;
 mod sessions;
 mod start;
+mod stopping;
 mod switch;
 mod tenants;
 mod tls;

@@ -161,7 +161,7 @@ fn an_operation_is_followed_to_its_end() {
 
 /// A server whose worker has begun to create `acme` and waits there; the operation's place, and the file that
 /// keeps it waiting.
-fn paused(world: &World) -> (ApiServer, String, String, std::path::PathBuf) {
+pub fn paused(world: &World) -> (ApiServer, String, String, std::path::PathBuf) {
     operator(world, "ops@example.com", "Provisioner");
     let file = world.machine().path("pause");
     std::fs::write(&file, "").unwrap();

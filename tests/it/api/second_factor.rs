@@ -119,6 +119,37 @@ fn wrong_codes_lock_the_account_as_wrong_passwords_do() {
 }
 
 #[test]
+fn a_right_password_without_a_code_is_no_wrong_guess_and_takes_back_no_other() {
+    let post = Post::new();
+    let factor = Factor::of(&post);
+    let counted =
+        || post.sql("select failed_attempts, failed_total, locked_until is null, state from nexus.users");
+    // More often than wrong ones are allowed.
+    let challenges: Vec<Value> = (0..12).map(|_| challenge(&post)).collect();
+    assert_eq!(counted(), ["0|0|t|active"]);
+    for wrong in 1..=3 {
+        assert_eq!(show(&post, &challenges[0], "000000").status, 401);
+        challenge(&post);
+        assert_eq!(counted(), [format!("{wrong}|{wrong}|t|active")]);
+    }
+    // The last guess but one, and the last of all: the right password opens what its own count has shut.
+    post.sql("update nexus.users set failed_attempts = 9, failed_total = 99");
+    let last = challenge(&post);
+    assert_eq!(counted(), ["9|99|t|active"]);
+    assert_eq!(show(&post, &last, &factor.code()).status, 200);
+    assert_eq!(counted(), ["0|0|t|active"]);
+    // Who guesses codes is shut out all the same, whatever they know of the password.
+    let known = challenge(&post);
+    for _ in 0..10 {
+        show(&post, &known, "000000");
+        post.server.login(Some("acme"), "ann@acme.example", PASSWORD);
+    }
+    assert_eq!(post.sql("select locked_until is null from nexus.users"), ["f"]);
+    let login = post.server.login(Some("acme"), "ann@acme.example", PASSWORD);
+    assert_eq!(login.problem(), (401, "sign_in_refused".to_owned()));
+}
+
+#[test]
 fn a_challenge_ends_with_its_time_and_its_password_and_is_of_one_realm() {
     let post = Post::new();
     let factor = Factor::of(&post);

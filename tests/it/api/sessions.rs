@@ -46,6 +46,37 @@ fn everybody_sees_and_ends_their_own_sessions() {
 }
 
 #[test]
+fn a_session_that_is_ended_takes_its_tokens_with_it_and_no_others() {
+    let (world, server) = acme();
+    let second = ApiServer::start(&world);
+    let [lost, kept] = [(); 2].map(|()| server.login(Some("acme"), "ann@acme.example", PASSWORD).ok());
+    let token = |pair: &Value| pair["access_token"].as_str().unwrap().to_owned();
+    let (gone, kept) = (token(&lost), token(&kept));
+    let newest_first = server.get("/auth/sessions", &kept).ok()["data"].clone();
+    let path = format!("/auth/sessions/{}", newest_first[1]["id"].as_str().unwrap());
+    for _ in 0..2 {
+        assert_eq!(server.send("DELETE", &path, &[&bearer(&kept)], &[]).status, 204);
+    }
+    let began = std::time::Instant::now();
+    for one in [&server, &second] {
+        while one.get("/auth/me", &gone).status != 401 {
+            assert!(began.elapsed().as_secs() < 5, "its token is good still");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(one.get("/auth/me", &kept).status, 200);
+    }
+    assert_eq!(refresh(&server, &lost), 401);
+    // By the command line, too.
+    let id = newest_first[0]["id"].as_str().unwrap();
+    world.ok(&["user", "sessions", "revoke", "--session", id, "--tenant", "acme"]);
+    let began = std::time::Instant::now();
+    while server.get("/auth/me", &kept).status != 401 {
+        assert!(began.elapsed().as_secs() < 5, "its token is good still");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn a_token_that_allows_less_ends_no_session() {
     let (world, server) = acme();
     let pair = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();

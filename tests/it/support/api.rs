@@ -36,6 +36,53 @@ impl Open {
     }
 }
 
+/// A connection that stays open from one request to the next.
+pub struct KeptOpen(BufReader<TcpStream>);
+
+impl KeptOpen {
+    /// A new one.
+    pub fn to(server: &ApiServer) -> Self {
+        Self::try_to(server).unwrap()
+    }
+
+    /// The same, where the server accepts it.
+    pub fn try_to(server: &ApiServer) -> std::io::Result<Self> {
+        let socket = TcpStream::connect(&server.address)?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Self(BufReader::new(socket)))
+    }
+
+    /// Sends a request, and reads its answer, which must say its length.
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> std::io::Result<Answer> {
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n", body.len());
+        for line in headers {
+            request.extend([line, "\r\n"]);
+        }
+        let mut request = format!("{request}\r\n").into_bytes();
+        request.extend(body);
+        self.0.get_mut().write_all(&request)?;
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut answer)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let mut head = read(answer.as_bytes());
+        let length = head.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body)?;
+        head.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(head)
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -135,6 +182,11 @@ impl ApiServer {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until it has ended by itself; how.

@@ -97,55 +97,50 @@ pub async fn register(realm: &mut Realm, new: Registering) -> Result<(), IamErro
     store::forget_unconfirmed(&mut tx).await.map_err(IamError::of_older_realm)?;
     let is_due = store::count_message(&mut tx, &new.email.key()).await?;
     let account = store::account(&mut tx, &new.email.key()).await?;
-    let told = match (is_due, account) {
-        // Nor is a password replaced that was given a moment ago: its message is on its way.
-        (false, _) => None,
-        (true, None) => register_new(&mut tx, &new).await?,
-        (true, Some(account)) => register_known(&mut tx, account, &new).await?,
-    };
+    let told = register_by_standing(&mut tx, (is_due, account), &new).await?;
     tell(&mut tx, "user.register", told).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(())
 }
 
-/// Nobody had the address a moment ago.
-async fn register_new(
+/// Keeps what is registered for an address that nobody had a moment ago, or whose owner has not confirmed it;
+/// whom to tell what. All others go through the same statements, which change nothing for them.
+async fn register_by_standing(
     tx: &mut PgConnection,
+    (is_due, account): (bool, Option<Account>),
     new: &Registering,
 ) -> Result<Option<(UserId, NewEntry)>, IamError> {
-    let (user, registration) = (UserId::new(), Uuid::now_v7());
-    if !store::insert_user(tx, user, &new.email, new.name.as_ref().map(DisplayName::as_str)).await? {
-        return Ok(None);
-    }
-    put(tx, (user, registration), &new.password).await?;
-    Ok(Some((user, Message::verification(user, registration))))
-}
-
-/// Somebody has it.
-async fn register_known(
-    tx: &mut PgConnection,
-    Account { id, standing }: Account,
-    new: &Registering,
-) -> Result<Option<(UserId, NewEntry)>, IamError> {
-    let message = match standing {
-        Standing::Unconfirmed => {
-            let registration = Uuid::now_v7();
-            store::rename(tx, id, new.name.as_ref().map(DisplayName::as_str)).await?;
-            put(tx, (id, registration), &new.password).await?;
-            Message::verification(id, registration)
+    let registration = Uuid::now_v7();
+    let verification = |user| Message::verification(user, registration);
+    let (made, kept, message) = match (is_due, account) {
+        // Nor is a password replaced that was given a moment ago: its message is on its way.
+        (false, _) => (None, None, None),
+        (true, None) => {
+            let user = UserId::new();
+            (Some(user), None, Some((user, verification(user))))
         }
-        Standing::Invited => Message::Invitation.to(id),
-        Standing::Active => Message::AccountExists.to(id),
-        Standing::ShutOut => return Ok(None),
+        (true, Some(Account { id, standing })) => match standing {
+            Standing::Unconfirmed => (None, Some(id), Some((id, verification(id)))),
+            Standing::Invited => (None, None, Some((id, Message::Invitation.to(id)))),
+            Standing::Active => (None, None, Some((id, Message::AccountExists.to(id)))),
+            Standing::ShutOut => (None, None, None),
+        },
     };
-    Ok(Some((id, message)))
+    let name = new.name.as_ref().map(DisplayName::as_str);
+    let is_made = store::insert_user(tx, made, &new.email, name).await?;
+    store::rename(tx, kept, name).await?;
+    let user = made.filter(|_| is_made).or(kept);
+    put(tx, (user, registration), &new.password).await?;
+    // Somebody else was made with the address at the same time, and is told.
+    let was_late = made.is_some() && !is_made;
+    Ok(message.filter(|_| !was_late))
 }
 
 /// Keeps a password until the address is confirmed. Its token is made when the message is written: until then
 /// nobody has one.
 async fn put(
     tx: &mut PgConnection,
-    (user, registration): (UserId, Uuid),
+    (user, registration): (Option<UserId>, Uuid),
     password: &NewPassword,
 ) -> Result<(), IamError> {
     let nobodys = InvitationToken::generate()?.hash();
@@ -180,13 +175,14 @@ async fn ask(
     let mut tx = realm.anonymous_tx().await?;
     let is_due = store::count_message(&mut tx, &email.key()).await.map_err(IamError::of_older_realm)?;
     let account = store::account(&mut tx, &email.key()).await?.filter(|_| is_due);
+    let is_unconfirmed = |it: &&Account| matches!(it.standing, Standing::Unconfirmed);
+    let unconfirmed = account.as_ref().filter(is_unconfirmed).map(|account| account.id);
+    let registration = store::registration(&mut tx, unconfirmed).await?;
     let told = match account {
         None => None,
         Some(Account { id, standing }) => {
             let entry = match standing {
-                Standing::Unconfirmed => {
-                    store::registration(&mut tx, id).await?.map(|it| Message::verification(id, it))
-                }
+                Standing::Unconfirmed => registration.map(|it| Message::verification(id, it)),
                 Standing::Invited => Some(Message::Invitation.to(id)),
                 Standing::Active => with_password.map(|message| message.to(id)),
                 Standing::ShutOut => None,

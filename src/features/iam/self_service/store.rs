@@ -72,15 +72,17 @@ pub(super) async fn count_message(realm: &mut PgConnection, key: &str) -> Result
     Ok(counted.is_some())
 }
 
-/// Makes somebody who has registered; whether the address was free.
+/// Makes somebody who has registered; whether the address was free. Without an id nobody is made, by the same
+/// statement.
 pub(super) async fn insert_user(
     realm: &mut PgConnection,
-    id: UserId,
+    id: Option<UserId>,
     email: &Email,
     name: Option<&str>,
 ) -> Result<bool, DbError> {
     let done = sqlx::query(
-        "insert into nexus.users (id, email, email_key, name, state) values ($1, $2, $3, coalesce($4, ''), 'invited')
+        "insert into nexus.users (id, email, email_key, name, state)
+         select $1::uuid, $2, $3, coalesce($4, ''), 'invited' where $1::uuid is not null
          on conflict (email_key) do nothing",
     )
     .bind(id)
@@ -92,10 +94,11 @@ pub(super) async fn insert_user(
     Ok(done.rows_affected() > 0)
 }
 
-/// Gives somebody the name that they say; `None` leaves it.
+/// Gives somebody the name that they say; `None` leaves it. Without a user nobody is renamed, by the same
+/// statement.
 pub(super) async fn rename(
     realm: &mut PgConnection,
-    user: UserId,
+    user: Option<UserId>,
     name: Option<&str>,
 ) -> Result<(), DbError> {
     sqlx::query("update nexus.users set name = coalesce($2, name), updated_at = now() where id = $1")
@@ -106,17 +109,18 @@ pub(super) async fn rename(
     Ok(())
 }
 
-/// Keeps what somebody registered, in the place of what they registered before.
+/// Keeps what somebody registered, in the place of what they registered before. Without a user nothing is kept,
+/// by the same statement.
 pub(super) async fn put_registration(
     realm: &mut PgConnection,
-    user: UserId,
+    user: Option<UserId>,
     registration: Uuid,
     token_hash: &[u8; 32],
     password_hash: &SecretString,
 ) -> Result<(), DbError> {
     sqlx::query(
         "insert into nexus.invitations (user_id, token_hash, expires_at, purpose, registration, password_hash)
-         values ($1, $2, now() + interval '1 day', 'verify', $3, $4)
+         select $1::uuid, $2, now() + interval '1 day', 'verify', $3, $4 where $1::uuid is not null
          on conflict (user_id) do update set token_hash = excluded.token_hash, expires_at = excluded.expires_at,
              purpose = excluded.purpose, registration = excluded.registration,
              password_hash = excluded.password_hash, created_at = now()",
@@ -130,8 +134,11 @@ pub(super) async fn put_registration(
     Ok(())
 }
 
-/// What somebody registered last, and has not confirmed.
-pub(super) async fn registration(realm: &mut PgConnection, user: UserId) -> Result<Option<Uuid>, DbError> {
+/// What somebody registered last, and has not confirmed; nothing where there is nobody.
+pub(super) async fn registration(
+    realm: &mut PgConnection,
+    user: Option<UserId>,
+) -> Result<Option<Uuid>, DbError> {
     Ok(sqlx::query_scalar(
         "select registration from nexus.invitations
          where user_id = $1 and purpose = 'verify' and registration is not null",

@@ -11,7 +11,7 @@ use super::super::realm::Realm;
 use super::{Account, NewSession, SignedIn, begin_session, check_code, count, show_code, store};
 use crate::infra::crypto::random;
 use crate::infra::db::DbError;
-use crate::kernel::{Caller, UserId};
+use crate::kernel::Caller;
 
 /// How every challenge begins, so that a leaked one is recognised.
 const PREFIX: &str = "nxc_";
@@ -23,13 +23,27 @@ fn hash(text: &SecretString) -> [u8; 32] {
     Sha256::digest(text.expose_secret()).into()
 }
 
-/// Makes a challenge for somebody whose password was right. The client is the one that the session will be of.
-pub(super) async fn begin(realm: &mut Realm, user: UserId, client: &str) -> Result<SecretString, IamError> {
+/// Makes a challenge for somebody whose password was right, which is no wrong guess: only their codes are counted
+/// from here on. The client is the one that the session will be of.
+///
+/// # Errors
+/// [`IamError::SignIn`] where the account was shut meanwhile, or its password changed.
+pub(super) async fn begin(
+    realm: &mut Realm,
+    account: &Account,
+    client: &str,
+) -> Result<SecretString, IamError> {
     let body = random::token()?;
     let text = Zeroizing::new(format!("{PREFIX}{}", body.expose_secret()));
     let challenge = SecretString::from(text.as_str());
+    let limits = super::limits(realm);
     let mut tx = realm.anonymous_tx().await?;
-    let kept = store::put_challenge(&mut tx, &hash(&challenge), (user, client), CHALLENGE_SECONDS).await;
+    if !store::take_guess_back(&mut tx, account.id, &account.password_hash, limits).await? {
+        tx.rollback().await?;
+        return Err(IamError::SignIn);
+    }
+    let of = (account.id, client);
+    let kept = store::put_challenge(&mut tx, &hash(&challenge), of, CHALLENGE_SECONDS).await;
     kept.map_err(IamError::of_older_realm)?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(challenge)

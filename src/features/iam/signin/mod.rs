@@ -71,7 +71,8 @@ pub enum Entrance {
 /// An unknown address, a wrong password, a wrong code, a disabled, invited, deleted or locked
 /// account get the same answer and cost the same: one counting statement and one hash. A guess is
 /// counted before its hash is computed, in one statement, so that guesses at the same time cannot
-/// get ahead of the count; a success takes the count back.
+/// get ahead of the count; a success takes the count back. A right password without the code of a second
+/// factor takes back its own guess alone: the wrong codes before it stay counted.
 ///
 /// # Errors
 /// [`IamError::SignIn`].
@@ -91,7 +92,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<Entrance, 
     let code = match (account.second_factor, &with.code) {
         (false, _) => None,
         (true, None) => {
-            return Ok(Entrance::Challenge(challenge::begin(realm, account.id, &with.client).await?));
+            return Ok(Entrance::Challenge(challenge::begin(realm, &account, &with.client).await?));
         }
         (true, Some(code)) => Some(check_code(realm, account.id, code, at).await?),
     };
@@ -163,15 +164,20 @@ struct Account {
     second_factor: bool,
 }
 
+/// How many wrong guesses in a row shut an account for a while, and until somebody unlocks it.
+fn limits(realm: &Realm) -> (i32, i32) {
+    (i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX), MOST_GUESSES)
+}
+
 /// Counts a guess; `None` when the account is not there, or may not be tried now.
 async fn count(realm: &mut Realm, email_key: &str) -> Result<Option<Account>, IamError> {
     let tenant = realm.place.id;
-    let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
+    let limits = limits(realm);
     let wait = realm.rules.wait.as_secs_f64();
     let mut tx = realm.anonymous_tx().await?;
     // Whether a row was changed must not show in the time that its way to the disk takes.
     store::do_not_wait_for_the_disk(&mut tx).await?;
-    let found = store::count_guess(&mut tx, email_key, (guesses, MOST_GUESSES), wait).await?;
+    let found = store::count_guess(&mut tx, email_key, limits, wait).await?;
     if let Some(row) = found.as_ref().filter(|row| row.now_locked) {
         let note = LogEntry {
             action: "user.lock",

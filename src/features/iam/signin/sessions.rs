@@ -152,7 +152,7 @@ async fn own_or_to_change(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User,
     }
 }
 
-/// Ends one session; with a user only if it is theirs.
+/// Ends one session, and its access tokens; with a user only if it is theirs.
 ///
 /// # Errors
 /// As [`end_sessions`]; [`IamError::NotFound`].
@@ -174,6 +174,7 @@ pub async fn end_session(
         let user = own_or_to_change(&mut work, &UserRef::Id(owner)).await?;
         let ended = store::end_session(&mut work.tx, id, None).await?;
         if ended {
+            work.session_ends(id);
             work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));
         }
         let outcome = if ended { work.outcome() } else { WriteOutcome::Unchanged };

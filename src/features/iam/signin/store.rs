@@ -75,6 +75,31 @@ pub(super) async fn succeed(
     Ok(done.rows_affected() > 0)
 }
 
+/// Takes back the guess that was counted for a right password, and the lock that it brought; whether the account
+/// may be used still, with that password. Other guesses stay counted.
+pub(super) async fn take_guess_back(
+    realm: &mut PgConnection,
+    user: UserId,
+    stored_hash: &str,
+    (guesses, most): (i32, i32),
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update nexus.users set
+             failed_attempts = case when failed_attempts > 0 then failed_attempts - 1 else failed_attempts end,
+             failed_total = case when failed_total > 0 then failed_total - 1 else failed_total end,
+             locked_until = case when failed_attempts > $3 then locked_until end,
+             state = case when failed_total > $4 then state else 'active' end
+         where id = $1 and password_hash = $2 and state in ('active', 'locked') and deleted_at is null",
+    )
+    .bind(user)
+    .bind(stored_hash)
+    .bind(guesses)
+    .bind(most)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Uses the code of a time step; whether no code of it or of a later one was used before.
 pub(super) async fn use_step(realm: &mut PgConnection, user: UserId, step: i64) -> Result<bool, DbError> {
     let done =

@@ -56,6 +56,12 @@ pub struct PoolStats {
     /// Sessions that are open, or being opened or closed.
     pub open: usize,
     pub most_open: usize,
+    /// Sessions that somebody uses, or opens.
+    pub leased: usize,
+    /// How often a session was open already when one was needed.
+    pub hits: u64,
+    /// How often somebody waited for a session that others used.
+    pub waits: u64,
     /// Logins since the pool was made.
     pub logins: u64,
     /// Sessions that made room for another key's.
@@ -77,6 +83,8 @@ struct Shared {
     state: Mutex<State<PgConnection, Waiter>>,
     /// What follows [`RESET`].
     prepare: SecretString,
+    hits: AtomicU64,
+    waits: AtomicU64,
     logins: AtomicU64,
     evicted: AtomicU64,
     most_open: AtomicU64,
@@ -92,6 +100,8 @@ impl SessionPool {
             permits: Arc::new(Semaphore::new(limits.sessions)),
             state: Mutex::new(State::new(limits.sessions)),
             prepare,
+            hits: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
             logins: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             most_open: AtomicU64::new(0),
@@ -134,6 +144,7 @@ impl SessionPool {
             let slot = || Slot::new(Arc::clone(&self.0), key, generation);
             let slot = match taken {
                 Taken::Wait => {
+                    self.0.waits.fetch_add(1, Ordering::Relaxed);
                     // What is handed over brings a permit with it.
                     drop(permit);
                     let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
@@ -214,6 +225,9 @@ impl SessionPool {
         PoolStats {
             open: self.0.state().open(),
             most_open: usize::try_from(count(&self.0.most_open)).unwrap_or(usize::MAX),
+            leased: self.0.limits.sessions - self.0.permits.available_permits(),
+            hits: count(&self.0.hits),
+            waits: count(&self.0.waits),
             logins: count(&self.0.logins),
             evicted: count(&self.0.evicted),
         }
@@ -223,6 +237,7 @@ impl SessionPool {
     async fn safe(&self, mut lease: Lease, more: Option<&str>) -> Option<(Lease, Option<i64>)> {
         let statements = format!("{RESET} {} {}", self.0.prepare.expose_secret(), more.unwrap_or_default());
         if let Ok(number) = run(&mut lease, statements).await {
+            self.0.hits.fetch_add(1, Ordering::Relaxed);
             return Some((lease, number));
         }
         lease.end();
@@ -230,6 +245,9 @@ impl SessionPool {
     }
 
     async fn permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, DbError> {
+        if self.0.permits.available_permits() == 0 {
+            self.0.waits.fetch_add(1, Ordering::Relaxed);
+        }
         let waiting = Arc::clone(&self.0.permits).acquire_owned();
         match tokio::time::timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
