@@ -8,6 +8,7 @@ mod clients;
 mod contract;
 mod cors;
 mod doors;
+mod filters;
 mod first;
 mod groups;
 mod idempotency;
