@@ -16,7 +16,7 @@ use super::body::{Body, Parsed};
 use super::context::RequestContext;
 use super::error::RequestError;
 use super::etag::{self, IfNoneMatch};
-use super::list::{List, PageParams, cursor};
+use super::list::{List, PageParams};
 use super::path::InPath;
 use super::problem::Problem;
 use super::query::ListQuery;
@@ -66,12 +66,9 @@ async fn list(
     let (control, caller) = (&mut session.control, &request.caller);
     let which = (&filter, after);
     let (mut data, rows) = tokens.page_of_api_keys(control, caller, &mut realm, which, (page, total)).await?;
-    let mut pagination = Pagination::counted(page, (total, rows));
-    if data.len() > page.limit as usize {
-        data.truncate(page.limit as usize);
-        pagination.next = data.last().map(|last| cursor(&(last.created_at, last.id)));
-    }
-    Ok(Json(List { data, pagination }))
+    let more = page.cut(&mut data);
+    let place = Pagination::counted(page, (total, rows)).with_more(more);
+    Ok(Json(List::page(data, place, |last| (last.created_at, last.id))))
 }
 
 /// What an API key is to be.

@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::Api;
 use super::context::RequestContext;
 use super::error::RequestError;
-use super::list::{List, PageParams, cursor};
+use super::list::{List, PageParams};
 use super::problem::Problem;
-use super::query::ListQuery;
+use super::query::{Conditions, Filtered, FilteredQuery};
 use crate::features::iam::log::{self, LogFilter, LogRow};
+use crate::kernel::filter::FilterField;
 use crate::kernel::{Pagination, Total, UserId};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -32,21 +33,16 @@ struct AuditParams {
     by: Option<Uuid>,
     /// Done to this user
     user: Option<Uuid>,
-    /// This action
-    #[param(example = "role.grant")]
-    action: Option<String>,
     /// Done to or with the role of this name
     role: Option<String>,
     /// Done to or with the group of this name
     group: Option<String>,
     /// From this moment on (RFC 3339)
     #[param(value_type = Option<String>, format = "date-time")]
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    since: Option<OffsetDateTime>,
+    since: Option<Moment>,
     /// Before this moment (RFC 3339)
     #[param(value_type = Option<String>, format = "date-time")]
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    until: Option<OffsetDateTime>,
+    until: Option<Moment>,
 }
 
 /// Whose activity is wanted.
@@ -56,17 +52,24 @@ struct AuditParams {
 struct ActivityParams {
     /// Of this user; without it, of whoever asks
     user: Option<Uuid>,
-    /// This action
-    #[param(example = "user.sign_in")]
-    action: Option<String>,
     /// From this moment on (RFC 3339)
     #[param(value_type = Option<String>, format = "date-time")]
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    since: Option<OffsetDateTime>,
+    since: Option<Moment>,
     /// Before this moment (RFC 3339)
     #[param(value_type = Option<String>, format = "date-time")]
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    until: Option<OffsetDateTime>,
+    until: Option<Moment>,
+}
+
+/// A moment, as RFC 3339 writes it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Moment(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+
+impl Filtered for AuditParams {
+    const FIELDS: &'static [FilterField] = log::FIELDS;
+}
+
+impl Filtered for ActivityParams {
+    const FIELDS: &'static [FilterField] = log::FIELDS;
 }
 
 /// List what was done in the realm, the newest first
@@ -77,18 +80,19 @@ struct ActivityParams {
     path = "/audit",
     operation_id = "listAudit",
     tag = "audit",
-    params(PageParams, AuditParams),
+    params(PageParams, AuditParams, Conditions<AuditParams>),
     responses((status = 200, body = List<LogRow>), Problem),
     extensions(("x-permission" = json!("audit:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter }: ListQuery<AuditParams>,
+    FilteredQuery { part, filter, conditions }: FilteredQuery<AuditParams>,
 ) -> Result<Json<List<LogRow>>, Problem> {
-    let AuditParams { by, user, action, role, group, since, until } = filter;
+    let AuditParams { by, user, role, group, since, until } = filter;
     let (by, user) = (by.map(UserId::from), user.map(UserId::from));
-    let filter = LogFilter { by, user, action, role, group, since, until, about: None, before: None };
+    let (since, until) = (since.map(|it| it.0), until.map(|it| it.0));
+    let filter = LogFilter { by, user, role, group, since, until, conditions, about: None, before: None };
     page_of(&request, filter, &part).await
 }
 
@@ -100,18 +104,19 @@ async fn list(
     path = "/activity",
     operation_id = "listActivity",
     tag = "audit",
-    params(PageParams, ActivityParams),
+    params(PageParams, ActivityParams, Conditions<ActivityParams>),
     responses((status = 200, body = List<LogRow>), Problem),
     extensions(("x-permission" = json!("audit:read"))),
     security(("token" = []))
 )]
 async fn activity(
     request: RequestContext,
-    ListQuery { part, filter }: ListQuery<ActivityParams>,
+    FilteredQuery { part, filter, conditions }: FilteredQuery<ActivityParams>,
 ) -> Result<Json<List<LogRow>>, Problem> {
-    let ActivityParams { user, action, since, until } = filter;
+    let ActivityParams { user, since, until } = filter;
     let about = Some(UserId::from(user.unwrap_or(request.claims.sub)));
-    page_of(&request, LogFilter { about, action, since, until, ..LogFilter::default() }, &part).await
+    let (since, until) = (since.map(|it| it.0), until.map(|it| it.0));
+    page_of(&request, LogFilter { about, since, until, conditions, ..LogFilter::default() }, &part).await
 }
 
 async fn page_of(
@@ -125,10 +130,7 @@ async fn page_of(
     }
     filter.before = part.position::<i64>()?;
     let mut realm = request.realm().await?;
-    let data = log::list(&mut realm, &request.caller, &filter, page).await?;
-    let mut pagination = Pagination::counted(page, (Total::None, None));
-    if data.len() == page.limit as usize {
-        pagination.next = data.last().map(|last| cursor(&last.id));
-    }
-    Ok(Json(List { data, pagination }))
+    let (data, more) = log::list(&mut realm, &request.caller, &filter, page).await?;
+    let place = Pagination::counted(page, (Total::None, None)).with_more(more);
+    Ok(Json(List::page(data, place, |last| last.id)))
 }

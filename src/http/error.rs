@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use crate::kernel::filter::FilterError;
 use crate::kernel::{ErrorKind, Failure, suggest};
 
 /// A request that no service was asked about.
@@ -116,6 +117,12 @@ impl RequestError {
     /// Of a parameter of the query.
     pub(super) fn query(name: &str, reason: impl Into<String>) -> Self {
         Self::Query { name: name.to_owned(), reason: reason.into(), nearest: None }
+    }
+
+    /// Of a parameter that compares a field.
+    pub(super) fn filter(name: &str, error: FilterError) -> Self {
+        let FilterError { reason, nearest } = error;
+        Self::Query { name: name.to_owned(), reason, nearest }
     }
 
     /// What a parameter of the query means, which is one of a few words.

@@ -13,14 +13,15 @@ use super::Api;
 use super::body::{Body, Parsed};
 use super::context::RequestContext;
 use super::etag::{self, IfMatch, IfNoneMatch};
-use super::list::{List, NoFilter, PageParams};
+use super::list::{List, PageParams};
 use super::path::InPath;
 use super::problem::Problem;
-use super::query::ListQuery;
+use super::query::{Conditions, Filtered, FilteredQuery};
 use crate::features::iam::groups::{self, GroupUpdate};
-use crate::features::iam::model::{Changed, Group};
+use crate::features::iam::model::{Changed, Group, NamedFilter};
 use crate::features::iam::{Name, NameRef};
 use crate::kernel::Description;
+use crate::kernel::filter::FilterField;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -30,24 +31,34 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(members::routes())
 }
 
-/// List the groups
+/// What groups are filtered by.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupParams {}
+
+impl Filtered for GroupParams {
+    const FIELDS: &'static [FilterField] = groups::FIELDS;
+}
+
+/// List the groups, by name
 #[utoipa::path(
     get,
     path = "/groups",
     operation_id = "listGroups",
     tag = "groups",
-    params(PageParams),
+    params(PageParams, Conditions<GroupParams>),
     responses((status = 200, body = List<Group>), Problem),
     extensions(("x-permission" = json!("group:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter: NoFilter {} }: ListQuery<NoFilter>,
+    FilteredQuery { part, filter: GroupParams {}, conditions }: FilteredQuery<GroupParams>,
 ) -> Result<Json<List<Group>>, Problem> {
+    let (page, filter) = (part.page()?, NamedFilter { conditions, after: part.after_name()? });
     let mut realm = request.realm().await?;
-    let rows = groups::list(&mut realm, &request.caller).await?;
-    Ok(Json(List::part_of(rows, &part, |group| group.name.clone())?))
+    let (data, place) = groups::page(&mut realm, &request.caller, &filter, page).await?;
+    Ok(Json(List::page(data, place, |last| last.name.clone())))
 }
 
 /// A group to be created.

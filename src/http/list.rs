@@ -48,6 +48,12 @@ impl<T> List<T> {
         }
         Ok(Self { data, pagination })
     }
+
+    /// One page; `key` says of its last row where the next one goes on.
+    pub(super) fn page<P: Serialize>(data: Vec<T>, place: Pagination, key: impl Fn(&T) -> P) -> Self {
+        let next = data.last().filter(|_| place.more).map(|last| cursor(&key(last)));
+        Self { data, pagination: Pagination { next, ..place } }
+    }
 }
 
 /// How far rows are counted.
@@ -111,6 +117,15 @@ impl PageParams {
             TotalParam::None => Total::None,
         };
         Ok((page, total))
+    }
+
+    /// The name after which a list of names goes on, if it is not its first page.
+    pub(super) fn after_name(&self) -> Result<Option<String>, RequestError> {
+        let name = self.position::<String>()?;
+        if name.as_ref().is_some_and(|name| name.contains(char::is_control)) {
+            return Err(RequestError::query("cursor", NO_CURSOR));
+        }
+        Ok(name)
     }
 
     /// What the cursor says, if there is one.

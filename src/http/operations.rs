@@ -20,7 +20,7 @@ use super::body::Parsed;
 use super::context::RequestContext;
 use super::error::RequestError;
 use super::etag::IfNoneMatch;
-use super::list::{List, PageParams, cursor};
+use super::list::{List, PageParams};
 use super::path::InPath;
 use super::problem::Problem;
 use super::query::ListQuery;
@@ -93,13 +93,8 @@ async fn list(
         filter.tenant = Some(tenants::get(&mut session.control, &request.caller, &name).await?.id);
     }
     let found = OperationView::page(&mut session.control, &request.caller, &filter, page).await?;
-    let (data, mut pagination) = found;
-    if data.len() == page.0.limit as usize
-        && let Some(last) = data.last()
-    {
-        pagination.next = Some(cursor(&Position { at: last.created_at, id: last.id.uuid() }));
-    }
-    Ok(Json(List { data, pagination }))
+    let position = |last: &OperationView| Position { at: last.created_at, id: last.id.uuid() };
+    Ok(Json(List::page(found.0, found.1, position)))
 }
 
 /// Show an operation with its steps

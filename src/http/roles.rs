@@ -11,14 +11,15 @@ use super::Api;
 use super::body::{Body, Parsed};
 use super::context::RequestContext;
 use super::etag::{self, IfMatch, IfNoneMatch};
-use super::list::{List, NoFilter, PageParams};
+use super::list::{List, PageParams};
 use super::path::InPath;
 use super::problem::Problem;
-use super::query::ListQuery;
-use crate::features::iam::model::{Changed, Role, RoleDetail};
+use super::query::{Conditions, Filtered, FilteredQuery};
+use crate::features::iam::model::{Changed, NamedFilter, Role, RoleDetail};
 use crate::features::iam::roles::{self, RoleUpdate};
 use crate::features::iam::{Condition, Name, NameRef, Permission};
 use crate::kernel::Description;
+use crate::kernel::filter::FilterField;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -27,24 +28,34 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(allow, disallow))
 }
 
-/// List the roles
+/// What roles are filtered by.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleParams {}
+
+impl Filtered for RoleParams {
+    const FIELDS: &'static [FilterField] = roles::FIELDS;
+}
+
+/// List the roles, by name
 #[utoipa::path(
     get,
     path = "/roles",
     operation_id = "listRoles",
     tag = "roles",
-    params(PageParams),
+    params(PageParams, Conditions<RoleParams>),
     responses((status = 200, body = List<Role>), Problem),
     extensions(("x-permission" = json!("role:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter: NoFilter {} }: ListQuery<NoFilter>,
+    FilteredQuery { part, filter: RoleParams {}, conditions }: FilteredQuery<RoleParams>,
 ) -> Result<Json<List<Role>>, Problem> {
+    let (page, filter) = (part.page()?, NamedFilter { conditions, after: part.after_name()? });
     let mut realm = request.realm().await?;
-    let rows = roles::list(&mut realm, &request.caller).await?;
-    Ok(Json(List::part_of(rows, &part, |role| role.name.clone())?))
+    let (data, place) = roles::page(&mut realm, &request.caller, &filter, page).await?;
+    Ok(Json(List::page(data, place, |last| last.name.clone())))
 }
 
 /// A role to be created.

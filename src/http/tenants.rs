@@ -119,7 +119,7 @@ async fn list(
     let found =
         tenants::page(&mut session.control, &request.caller, &filter, by, page, after.as_ref()).await?;
     let (rows, mut pagination) = found;
-    if rows.len() == page.0.limit as usize
+    if pagination.more
         && let Some(last) = rows.last()
     {
         let TenantPosition { value, id } = TenantPosition::of(last, sort);

@@ -18,13 +18,16 @@ use uuid::Uuid;
 use super::Api;
 use super::context::RequestContext;
 use super::error::RequestError;
-use super::list::{List, NO_CURSOR, PageParams, cursor};
+use super::list::{List, NO_CURSOR, PageParams};
 use super::problem::Problem;
-use super::query::ListQuery;
+use super::query::{Conditions, Filtered, FilteredQuery};
 use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
-use crate::features::iam::{NameRef, User, UserState, users};
+use crate::features::iam::{NameRef, User, users};
+use crate::kernel::filter::FilterField;
 use crate::kernel::line::LineError;
 use crate::kernel::{UserId, suggest, text};
+
+pub(super) use access::sessions_of;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let all = OpenApiRouter::new().routes(routes!(list, one::create));
@@ -36,8 +39,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct UserParams {
-    /// In this state: invited, active, locked, disabled or deleted; without it, all but the deleted
-    state: Option<String>,
     /// With this role, by name or id, their own or by a group
     role: Option<String>,
     /// In this group, by name or id, or in one that is part of it
@@ -47,6 +48,10 @@ struct UserParams {
     /// By email, name, created_at or last_sign_in_at; with - in front, backwards
     #[param(example = "-created_at", default = "email")]
     sort: Option<String>,
+}
+
+impl Filtered for UserParams {
+    const FIELDS: &'static [FilterField] = users::FIELDS;
 }
 
 /// Where a list of users goes on.
@@ -72,18 +77,20 @@ const SORTS: [(&str, UserSort); 4] = [
     path = "/users",
     operation_id = "listUsers",
     tag = "users",
-    params(PageParams, UserParams),
+    params(PageParams, UserParams, Conditions<UserParams>),
     responses((status = 200, body = List<User>), Problem),
     extensions(("x-permission" = json!("user:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter }: ListQuery<UserParams>,
+    FilteredQuery { part, filter, conditions }: FilteredQuery<UserParams>,
 ) -> Result<Json<List<User>>, Problem> {
     let order = filter.sort.unwrap_or_default();
+    let (states, conditions) = users::states_of(conditions);
     let filter = UserFilter {
-        state: filter.state.as_deref().map(state).transpose()?,
+        states,
+        conditions,
         role: filter.role.as_deref().map(|text| name("role", text)).transpose()?,
         group: filter.group.as_deref().map(|text| name("group", text)).transpose()?,
         search: filter.search.as_deref().map(search).transpose()?,
@@ -111,14 +118,12 @@ pub(super) async fn page_of(
     });
     filter.after = given.transpose()?;
     let mut realm = request.realm().await?;
-    let (data, mut pagination) = users::list(&mut realm, &request.caller, &filter, sort, page).await?;
-    if data.len() == page.0.limit as usize
-        && let Some(last) = data.last()
-    {
+    let (data, place) = users::list(&mut realm, &request.caller, &filter, sort, page).await?;
+    let position = |last: &User| {
         let UserPosition { value, id } = UserPosition::of(last, sort.0);
-        pagination.next = Some(cursor(&Position { sort: order.to_owned(), value, id: id.uuid() }));
-    }
-    Ok(Json(List { data, pagination }))
+        Position { sort: order.to_owned(), value, id: id.uuid() }
+    };
+    Ok(Json(List::page(data, place, position)))
 }
 
 /// Of a word that is none of those that there are.
@@ -134,12 +139,6 @@ fn sort(text: &str) -> Result<(UserSort, bool), RequestError> {
     let known = SORTS.iter().map(|(known, _)| *known);
     let sort = found.map(|(_, sort)| (*sort, descending));
     sort.ok_or_else(|| unknown("sort", "users are not sorted by it", name, known))
-}
-
-fn state(text: &str) -> Result<UserState, RequestError> {
-    let known = UserState::ALL.iter().map(|state| state.as_str());
-    let found = UserState::ALL.iter().find(|state| state.as_str() == text).copied();
-    found.ok_or_else(|| unknown("state", "there is no such state", text, known))
 }
 
 fn search(given: &str) -> Result<String, RequestError> {

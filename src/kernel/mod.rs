@@ -8,6 +8,7 @@ pub mod caller;
 pub mod child;
 pub mod email;
 pub mod error;
+pub mod filter;
 pub mod finding;
 pub mod hint;
 pub mod ids;

@@ -21,6 +21,20 @@ impl Page {
     pub fn offset(self) -> i64 {
         i64::from(self.page.saturating_sub(1)) * i64::from(self.limit)
     }
+
+    /// Rows to ask for: one more than the page holds shows that another page follows.
+    #[must_use]
+    pub fn fetched(self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// Takes away the row that is one too many; whether there was one.
+    pub fn cut<T>(self, rows: &mut Vec<T>) -> bool {
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > most;
+        rows.truncate(most);
+        more
+    }
 }
 
 /// How far the rows of a list are counted. Counting all of many costs more than the page itself.
@@ -58,6 +72,10 @@ pub struct Pagination {
     pub total_exact: bool,
     /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
+    /// Whether rows follow this page.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub more: bool,
 }
 
 impl Pagination {
@@ -79,7 +97,20 @@ impl Pagination {
             pages: total.map(|rows| rows.div_ceil(u64::from(page.limit.max(1)))),
             total_exact,
             next: None,
+            more: false,
         }
+    }
+
+    /// The same, where rows follow the page.
+    #[must_use]
+    pub fn with_more(self, more: bool) -> Self {
+        Self { more, ..self }
+    }
+
+    /// Whether all rows of a list stand on its first page, so that nobody has to count them.
+    #[must_use]
+    pub fn is_whole(page: Page, more: bool, is_first: bool) -> bool {
+        page.page == 1 && !more && is_first
     }
 }
 

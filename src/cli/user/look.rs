@@ -13,7 +13,8 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     let (state, role, group, search) = (args.state, args.role, args.group, args.search);
     let filtered = state.is_some() || role.is_some() || group.is_some() || search.is_some();
     let (role, group) = (role.as_ref().map(Into::into), group.as_ref().map(Into::into));
-    let mut filter = UserFilter { state, role, group, search, after: None };
+    let mut filter =
+        UserFilter { states: state.map(|state| vec![state]), role, group, search, ..UserFilter::default() };
     let field = match args.sort.field {
         SortField::Email => UserSort::Email,
         SortField::Name => UserSort::Name,

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::features::access::UserState;
+use crate::kernel::filter::Condition;
 use crate::kernel::line::LineError;
 use crate::kernel::line::lines;
 use crate::kernel::{DisplayName, Email, UserId, text};
@@ -170,16 +171,27 @@ pub struct NewUser {
 /// Which users a list holds. Deleted ones only where their state is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
-    /// In this state.
-    pub state: Option<UserState>,
+    /// In one of these states; none given: all but the deleted.
+    pub states: Option<Vec<UserState>>,
     /// With this role, granted to them or to a group that they are in.
     pub role: Option<NameRef>,
     /// In this group, or in one that is part of it.
     pub group: Option<NameRef>,
     /// With this text in address or name, whatever its case.
     pub search: Option<String>,
+    /// That meet all of these, each of a field of [`users::FIELDS`](super::users::FIELDS).
+    pub conditions: Vec<Condition>,
     /// Only those that come after this one in the list.
     pub after: Option<UserPosition>,
+}
+
+/// Which roles or groups a list holds, by name.
+#[derive(Debug, Clone, Default)]
+pub struct NamedFilter {
+    /// That meet all of these.
+    pub conditions: Vec<Condition>,
+    /// Only those that come after this name in the list.
+    pub after: Option<String>,
 }
 
 /// Where a row stands in a list.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,8 +12,11 @@ use uuid::Uuid;
 use super::super::Api;
 use super::super::body::Body;
 use super::super::context::{AnonymousContext, RequestContext};
+use super::super::list::{List, NoFilter, PageParams};
 use super::super::path::InPath;
 use super::super::problem::Problem;
+use super::super::query::ListQuery;
+use super::super::users::sessions_of;
 use crate::features::iam::signin::{self, Session};
 use crate::features::iam::{User, users};
 use crate::features::tokens::SignOut;
@@ -67,28 +70,24 @@ async fn logout(request: AnonymousContext, Body(body): Body<Logout>) -> Result<S
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The sessions of a user.
-#[derive(Serialize, ToSchema)]
-struct Sessions {
-    data: Vec<Session>,
-}
-
-/// List one's own sessions
+/// List one's own sessions, the newest first
 #[utoipa::path(
     get,
     path = "/auth/sessions",
     operation_id = "listMySessions",
     tag = "auth",
+    params(PageParams),
     responses(
-        (status = 200, body = Sessions),
+        (status = 200, body = List<Session>),
         Problem,
     ),
     security(("token" = []))
 )]
-async fn sessions(request: RequestContext) -> Result<Json<Sessions>, Problem> {
-    let mut realm = request.realm().await?;
-    let data = signin::sessions(&mut realm, &request.caller, &request.user()).await?;
-    Ok(Json(Sessions { data }))
+async fn sessions(
+    request: RequestContext,
+    ListQuery { part, filter: NoFilter {} }: ListQuery<NoFilter>,
+) -> Result<Json<List<Session>>, Problem> {
+    sessions_of(&request, &request.user(), &part).await
 }
 
 /// End all of one's own sessions, with every token of them

@@ -2,11 +2,10 @@
 
 #![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
 
-use std::cmp::Reverse;
-
 use axum::Json;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -166,6 +165,15 @@ async fn memberships(
     Ok(Json(List::part_of(rows, &part, |group| (group.via.len(), group.group.clone(), group.via.clone()))?))
 }
 
+/// Where a list of sessions goes on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    id: Uuid,
+}
+
 /// List a user's sessions, the newest first
 #[utoipa::path(
     get,
@@ -182,10 +190,19 @@ async fn sessions(
     InPath(Parsed(id)): InPath<Parsed<UserId>>,
     ListQuery { part, filter: NoFilter {} }: ListQuery<NoFilter>,
 ) -> Result<Json<List<Session>>, Problem> {
+    sessions_of(&request, &UserRef::Id(id), &part).await
+}
+
+/// One page of the sessions of a user.
+pub(in super::super) async fn sessions_of(
+    request: &RequestContext,
+    user: &UserRef,
+    part: &PageParams,
+) -> Result<Json<List<Session>>, Problem> {
+    let (page, after) = (part.page()?, part.position::<Position>()?.map(|it| (it.at, it.id)));
     let mut realm = request.realm().await?;
-    let rows = signin::sessions(&mut realm, &request.caller, &UserRef::Id(id)).await?;
-    // Their ids begin with the time.
-    Ok(Json(List::part_of(rows, &part, |session| Reverse(session.id))?))
+    let found = signin::page_of_sessions(&mut realm, &request.caller, (user, after), page).await?;
+    Ok(Json(List::page(found.0, found.1, |last| Position { at: last.created_at, id: last.id })))
 }
 
 /// End all sessions of a user

@@ -10,6 +10,7 @@ mod contract;
 mod cors;
 mod doors;
 mod files;
+mod filters;
 mod first;
 mod groups;
 mod idempotency;

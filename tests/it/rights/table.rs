@@ -801,6 +801,8 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::users::undelete" "user:delete" |d, c, t| users::undelete(&mut d.realm, c, &t.user);
         Realm "iam::users::purge" "user:delete" |d, c, t| users::purge(&mut d.realm, c);
         Realm "iam::groups::list" "group:read" |d, c, t| groups::list(&mut d.realm, c);
+        Realm "iam::groups::page" "group:read" |d, c, t|
+            groups::page(&mut d.realm, c, &iam::model::NamedFilter::default(), (PAGE, Total::Exact));
         Realm "iam::groups::tree" "group:read" |d, c, t| groups::tree(&mut d.realm, c);
         Realm "iam::groups::get" "group:read" |d, c, t| groups::get(&mut d.realm, c, &t.role);
         Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, &Description::default(), None);
@@ -828,6 +830,8 @@ fn of_realms() -> Vec<Row> {
             iam::log::list(&mut d.realm, c, &iam::log::LogFilter::default(), Page { page: 1, limit: 10 }).await
         };
         Realm "iam::roles::list" "role:read" |d, c, t| roles::list(&mut d.realm, c);
+        Realm "iam::roles::page" "role:read" |d, c, t|
+            roles::page(&mut d.realm, c, &iam::model::NamedFilter::default(), (PAGE, Total::Exact));
         Realm "iam::roles::get" "role:read" |d, c, t| roles::get(&mut d.realm, c, &t.role);
         Realm "iam::roles::create" "role:create" |d, c, t|
             roles::create(&mut d.realm, c, &t.role, &Description::default(), &[]);
@@ -880,6 +884,8 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::signin::remove_factor" "user:update" |d, c, t|
             signin::remove_factor(&mut d.realm, c, &t.user);
         Realm "iam::signin::sessions" "session:read" |d, c, t| signin::sessions(&mut d.realm, c, &t.user);
+        Realm "iam::signin::page_of_sessions" "session:read" |d, c, t|
+            signin::page_of_sessions(&mut d.realm, c, (&t.user, None), (PAGE, Total::Exact));
         Realm "iam::signin::end_sessions" "session:delete" |d, c, t|
             signin::end_sessions(&mut d.realm, c, &t.user);
         Realm "iam::signin::end_session" "session:delete" |d, c, t|

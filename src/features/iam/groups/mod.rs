@@ -11,13 +11,45 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Group, Name, NameRef, WriteOutcome};
+use super::model::{Changed, Group, Name, NameRef, NamedFilter, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use crate::features::access::grants_of_group;
-use crate::kernel::{Caller, Description, Expected};
+use crate::kernel::filter::{FieldType, FilterField, Operator};
+use crate::kernel::{Caller, Description, Expected, Page, Pagination, Total};
 
 /// How deep groups nest at most.
 pub const MAX_DEPTH: i32 = 32;
+
+/// What groups may be filtered by.
+pub const FIELDS: &[FilterField] = {
+    use Operator::{Contains, Eq, Gt, In, Lt, Ne};
+    &[
+        FilterField {
+            name: "name",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In, Contains],
+            about: "With this name",
+        },
+        FilterField {
+            name: "description",
+            kind: FieldType::Text,
+            operators: &[Contains],
+            about: "With this description",
+        },
+        FilterField {
+            name: "parent",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In],
+            about: "Part of the group of this name, at once",
+        },
+        FilterField {
+            name: "created_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Created at this moment",
+        },
+    ]
+};
 
 /// What is to be changed of a group; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +80,30 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Group>, IamE
     let found = store::list(&mut work.tx, None).await?;
     work.close().await?;
     Ok(found)
+}
+
+/// One page of groups, by name, and where it stands among all.
+///
+/// # Errors
+/// Without `group:read`.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn page(
+    realm: &mut Realm,
+    caller: &Caller,
+    filter: &NamedFilter,
+    (page, total): (Page, Total),
+) -> Result<(Vec<Group>, Pagination), IamError> {
+    let mut work = realm.read(caller).await?;
+    work.actor.require(caller, "group:read", &Map::new())?;
+    let mut rows = store::page(&mut work.tx, filter, page).await?;
+    let more = page.cut(&mut rows);
+    let counted = match total {
+        Total::None => None,
+        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
+        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
+    };
+    work.close().await?;
+    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
 }
 
 /// The groups, each behind the one that it is part of.

@@ -1,25 +1,29 @@
 //! The SQL of groups.
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::model::{Group, NameRef};
+use super::super::model::{Group, NameRef, NamedFilter};
 use super::Membership;
-use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::UserId;
+use crate::infra::db::{DbError, PgConnection, push_condition};
+use crate::kernel::{Page, UserId};
+
+const COLUMNS: &str = "groups.id, groups.name, groups.description, parent.name as parent,
+    array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
+          where group_roles.group_id = groups.id order by roles.name) as roles,
+    groups.created_at, groups.updated_at";
+/// How many are in a group, which may be many.
+const MEMBERS: &str =
+    "(select count(*) from nexus.group_members join nexus.users on users.id = group_members.user_id
+     where group_members.group_id = groups.id and users.deleted_at is null) as members";
+const TABLES: &str = "nexus.groups left join nexus.groups as parent on parent.id = groups.parent_id";
 
 /// The groups, or the one of a name or an id, with how many are in each.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
     one: Option<&NameRef>,
 ) -> Result<Vec<Group>, DbError> {
-    select(
-        realm,
-        one,
-        "(select count(*) from nexus.group_members join nexus.users on users.id = group_members.user_id
-          where group_members.group_id = groups.id and users.deleted_at is null)",
-    )
-    .await
+    select(realm, one, MEMBERS).await
 }
 
 /// A group by name or id. Its members are not counted, which may be many.
@@ -27,7 +31,7 @@ pub(in super::super) async fn uncounted(
     realm: &mut PgConnection,
     one: &NameRef,
 ) -> Result<Option<Group>, DbError> {
-    Ok(select(realm, Some(one), "0::bigint").await?.pop())
+    Ok(select(realm, Some(one), "0::bigint as members").await?.pop())
 }
 
 async fn select(
@@ -37,15 +41,54 @@ async fn select(
 ) -> Result<Vec<Group>, DbError> {
     let (name, id) = one.map(NameRef::either).unwrap_or_default();
     let statement = format!(
-        "select groups.id, groups.name, groups.description, parent.name as parent,
-                array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
-                      where group_roles.group_id = groups.id order by roles.name) as roles,
-                {members} as members, groups.created_at, groups.updated_at
-         from nexus.groups left join nexus.groups as parent on parent.id = groups.parent_id
+        "select {COLUMNS}, {members} from {TABLES}
          where ($1::text is null or groups.name = $1) and ($2::uuid is null or groups.id = $2)
          order by groups.name"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).bind(id).fetch_all(realm).await?)
+}
+
+/// One page of groups, and the one after it, where there is one.
+pub(super) async fn page(
+    realm: &mut PgConnection,
+    filter: &NamedFilter,
+    page: Page,
+) -> Result<Vec<Group>, DbError> {
+    let mut query = QueryBuilder::new(format!("select {COLUMNS}, {MEMBERS} from {TABLES} where true"));
+    push_filter(&mut query, filter);
+    if let Some(after) = &filter.after {
+        query.push(" and groups.name > ").push_bind(after.clone());
+    }
+    query.push(" order by groups.name limit ").push_bind(page.fetched());
+    query.push(" offset ").push_bind(page.offset());
+    Ok(query.build_query_as().fetch_all(realm).await?)
+}
+
+/// How many groups a filter lets through; no more than `most` are looked at.
+pub(super) async fn count(
+    realm: &mut PgConnection,
+    filter: &NamedFilter,
+    most: Option<i64>,
+) -> Result<u64, DbError> {
+    let mut query = QueryBuilder::new(format!("select count(*) from (select from {TABLES} where true "));
+    push_filter(&mut query, filter);
+    query.push(" limit ").push_bind(most).push(") as counted");
+    let counted: i64 = query.build_query_scalar().fetch_one(realm).await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &NamedFilter) {
+    for condition in &filter.conditions {
+        let column = match condition.field.as_str() {
+            "name" => "groups.name",
+            "description" => "groups.description",
+            "parent" => "parent.name",
+            "created_at" => "groups.created_at",
+            // None that the list allows.
+            _ => "null::text",
+        };
+        push_condition(query, column, condition);
+    }
 }
 
 /// The names.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::error::IamError;
 use super::realm::Realm;
+use crate::kernel::filter::{Condition, FieldType, FilterField, Operator};
 use crate::kernel::{Caller, Page, UserId};
 
 /// A row of the log.
@@ -44,8 +45,8 @@ pub struct LogFilter {
     pub by: Option<UserId>,
     /// What was done to a user.
     pub user: Option<UserId>,
-    /// An action, such as `role.grant`.
-    pub action: Option<String>,
+    /// That meet all of these, each of a field of [`FIELDS`].
+    pub conditions: Vec<Condition>,
     /// What was done to or with a role, by its name of then.
     pub role: Option<String>,
     /// What was done to or with a group, by its name of then.
@@ -58,7 +59,21 @@ pub struct LogFilter {
     pub before: Option<i64>,
 }
 
-/// One page of the log, the newest first. Everybody may see what is about themselves.
+/// What rows may be filtered by, beside what they are about.
+pub const FIELDS: &[FilterField] = {
+    use Operator::{Contains, Eq, Gt, In, Lt, Ne};
+    &[
+        FilterField {
+            name: "action",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In, Contains],
+            about: "This action, e.g. role.grant",
+        },
+        FilterField { name: "at", kind: FieldType::Time, operators: &[Lt, Gt], about: "Done at this moment" },
+    ]
+};
+
+/// One page of the log, the newest first, and whether older rows follow. Everybody may see what is about themselves.
 ///
 /// # Errors
 /// Without `audit:read`.
@@ -68,12 +83,13 @@ pub async fn list(
     caller: &Caller,
     filter: &LogFilter,
     page: Page,
-) -> Result<Vec<LogRow>, IamError> {
+) -> Result<(Vec<LogRow>, bool), IamError> {
     let mut work = realm.read(caller).await?;
     if !filter.about.is_some_and(|user| work.actor.is(user)) {
         work.actor.require(caller, "audit:read", &Map::new())?;
     }
-    let rows = store::page(&mut work.tx, filter, page).await?;
+    let mut rows = store::page(&mut work.tx, filter, page).await?;
+    let more = page.cut(&mut rows);
     work.close().await?;
-    Ok(rows)
+    Ok((rows, more))
 }

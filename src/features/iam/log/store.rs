@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{LogFilter, LogRow};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, push_condition};
 use crate::kernel::Page;
 
 /// What a user did, by the index of its expression.
@@ -12,7 +12,7 @@ const BY: &str = "right(caller, 36) = ";
 /// What was done to a user.
 const TO: &str = "user_id = ";
 
-/// One page of the rows that a filter lets through, the newest first.
+/// One page of the rows that a filter lets through, the newest first, and the one after it, where there is one.
 pub(super) async fn page(
     realm: &mut PgConnection,
     filter: &LogFilter,
@@ -33,7 +33,7 @@ pub(super) async fn page(
     } else {
         push_rows(&mut query, filter);
     }
-    query.push(" order by id desc limit ").push_bind(i64::from(page.limit));
+    query.push(" order by id desc limit ").push_bind(page.fetched());
     query.push(" offset ").push_bind(page.offset());
     Ok(query.build_query_as().fetch_all(realm).await?)
 }
@@ -49,8 +49,14 @@ fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &LogFilter) {
     if let Some(user) = filter.user {
         query.push(" and ").push(TO).push_bind(user.uuid());
     }
-    if let Some(action) = &filter.action {
-        query.push(" and action = ").push_bind(action.clone());
+    for condition in &filter.conditions {
+        let column = match condition.field.as_str() {
+            "action" => "action",
+            "at" => "at",
+            // None that the list allows.
+            _ => "null::text",
+        };
+        push_condition(query, column, condition);
     }
     for (field, name) in [("role", &filter.role), ("group", &filter.group)] {
         if let Some(name) = name {
@@ -67,5 +73,5 @@ fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &LogFilter) {
 
 /// Of a half, as many of the newest as may come to stand on the page.
 fn push_end(query: &mut QueryBuilder<Postgres>, page: Page) {
-    query.push(" order by id desc limit ").push_bind(page.offset() + i64::from(page.limit));
+    query.push(" order by id desc limit ").push_bind(page.offset() + page.fetched());
 }

@@ -12,14 +12,46 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Name, NameRef, Role, RoleDetail, WriteOutcome};
+use super::model::{Changed, Name, NameRef, NamedFilter, Role, RoleDetail, WriteOutcome};
 use super::permissions;
 use super::realm::{Realm, RealmTx};
 use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
 use crate::features::access::grants_of_role;
-use crate::kernel::{Caller, Description, Expected};
+use crate::kernel::filter::{FieldType, FilterField, Operator};
+use crate::kernel::{Caller, Description, Expected, Page, Pagination, Total};
+
+/// What roles may be filtered by.
+pub const FIELDS: &[FilterField] = {
+    use Operator::{Contains, Eq, Gt, In, Lt, Ne};
+    &[
+        FilterField {
+            name: "name",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In, Contains],
+            about: "With this name",
+        },
+        FilterField {
+            name: "description",
+            kind: FieldType::Text,
+            operators: &[Contains],
+            about: "With this description",
+        },
+        FilterField {
+            name: "built_in",
+            kind: FieldType::Flag,
+            operators: &[Eq],
+            about: "Made at birth, or not",
+        },
+        FilterField {
+            name: "created_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Created at this moment",
+        },
+    ]
+};
 
 /// What is to be changed of a role; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +72,30 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamEr
     let found = store::list(&mut work.tx, None).await?;
     work.close().await?;
     Ok(found)
+}
+
+/// One page of roles, by name, and where it stands among all.
+///
+/// # Errors
+/// Without `role:read`.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn page(
+    realm: &mut Realm,
+    caller: &Caller,
+    filter: &NamedFilter,
+    (page, total): (Page, Total),
+) -> Result<(Vec<Role>, Pagination), IamError> {
+    let mut work = realm.read(caller).await?;
+    work.actor.require(caller, "role:read", &Map::new())?;
+    let mut rows = store::page(&mut work.tx, filter, page).await?;
+    let more = page.cut(&mut rows);
+    let counted = match total {
+        Total::None => None,
+        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
+        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
+    };
+    work.close().await?;
+    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
 }
 
 /// The role, and what its patterns stand for.

@@ -1,25 +1,28 @@
 //! The SQL of roles.
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::model::{NameRef, Role};
-use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::UserId;
+use super::super::model::{NameRef, NamedFilter, Role};
+use crate::infra::db::{DbError, PgConnection, push_condition};
+use crate::kernel::{Page, UserId};
+
+const COLUMNS: &str = "id, name, description, built_in,
+    array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
+          where role_id = roles.id order by permission collate \"C\") as permissions,
+    created_at, updated_at";
+/// How many hold a role, which may be many.
+const HOLDERS: &str =
+    "(select count(*) from nexus.user_roles join nexus.users on users.id = user_roles.user_id
+     where role_id = roles.id and users.deleted_at is null) as users,
+    (select count(*) from nexus.group_roles where role_id = roles.id) as groups";
 
 /// The roles, or the one of a name or an id, with how many hold each.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
     one: Option<&NameRef>,
 ) -> Result<Vec<Role>, DbError> {
-    select(
-        realm,
-        one,
-        "(select count(*) from nexus.user_roles join nexus.users on users.id = user_roles.user_id
-          where role_id = roles.id and users.deleted_at is null) as users,
-         (select count(*) from nexus.group_roles where role_id = roles.id) as groups",
-    )
-    .await
+    select(realm, one, HOLDERS).await
 }
 
 /// A role by name or id. Its holders are not counted, which may be many.
@@ -33,14 +36,54 @@ pub(in super::super) async fn uncounted(
 async fn select(realm: &mut PgConnection, one: Option<&NameRef>, counts: &str) -> Result<Vec<Role>, DbError> {
     let (name, id) = one.map(NameRef::either).unwrap_or_default();
     let statement = format!(
-        "select id, name, description, built_in,
-                array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
-                      where role_id = roles.id order by permission collate \"C\") as permissions,
-                {counts}, created_at, updated_at
+        "select {COLUMNS}, {counts}
          from nexus.roles where ($1::text is null or name = $1) and ($2::uuid is null or id = $2)
          order by name"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).bind(id).fetch_all(realm).await?)
+}
+
+/// One page of roles, and the one after it, where there is one.
+pub(super) async fn page(
+    realm: &mut PgConnection,
+    filter: &NamedFilter,
+    page: Page,
+) -> Result<Vec<Role>, DbError> {
+    let mut query = QueryBuilder::new(format!("select {COLUMNS}, {HOLDERS} from nexus.roles where true"));
+    push_filter(&mut query, filter);
+    if let Some(after) = &filter.after {
+        query.push(" and name > ").push_bind(after.clone());
+    }
+    query.push(" order by name limit ").push_bind(page.fetched());
+    query.push(" offset ").push_bind(page.offset());
+    Ok(query.build_query_as().fetch_all(realm).await?)
+}
+
+/// How many roles a filter lets through; no more than `most` are looked at.
+pub(super) async fn count(
+    realm: &mut PgConnection,
+    filter: &NamedFilter,
+    most: Option<i64>,
+) -> Result<u64, DbError> {
+    let mut query = QueryBuilder::new("select count(*) from (select from nexus.roles where true ");
+    push_filter(&mut query, filter);
+    query.push(" limit ").push_bind(most).push(") as counted");
+    let counted: i64 = query.build_query_scalar().fetch_one(realm).await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &NamedFilter) {
+    for condition in &filter.conditions {
+        let column = match condition.field.as_str() {
+            "name" => "name",
+            "description" => "description",
+            "built_in" => "built_in",
+            "created_at" => "created_at",
+            // None that the list allows.
+            _ => "null::text",
+        };
+        push_condition(query, column, condition);
+    }
 }
 
 /// The names.

@@ -13,7 +13,10 @@ pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
 pub use passwords::{
     Issued, Purpose, change_password, invite, issue_token, issue_token_for, redeem, set_password,
 };
-pub use sessions::{LockedSession, NewSession, Session, end_session, end_sessions, sessions};
+pub use sessions::{
+    LockedSession, NewSession, Session, SessionPosition, end_session, end_sessions, page_of_sessions,
+    sessions,
+};
 pub(in crate::features) use sessions::{begin_session, close_session, close_sessions, lock_session};
 
 pub(super) use factor::forget_factor;

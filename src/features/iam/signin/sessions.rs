@@ -14,7 +14,7 @@ use super::super::users;
 use super::store;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::text::counted;
-use crate::kernel::{Caller, UserId};
+use crate::kernel::{Caller, Page, Pagination, Total, UserId};
 
 /// A session as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
@@ -37,6 +37,9 @@ pub struct Session {
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
 }
+
+/// Where a session stands in a list: when it began, and its id.
+pub type SessionPosition = (OffsetDateTime, Uuid);
 
 /// How long a session lasts at most, in days.
 const DAYS: i32 = 30;
@@ -120,6 +123,31 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
     let found = store::sessions(&mut work.tx, user.id).await?;
     work.close().await?;
     Ok(found)
+}
+
+/// One page of a user's sessions, the newest first: those that began before the one at `after`. Everybody may
+/// see their own.
+///
+/// # Errors
+/// Without `session:read`.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn page_of_sessions(
+    realm: &mut Realm,
+    caller: &Caller,
+    (who, after): (&UserRef, Option<SessionPosition>),
+    (page, total): (Page, Total),
+) -> Result<(Vec<Session>, Pagination), IamError> {
+    let mut work = realm.read(caller).await?;
+    let user = users::find_or_self(&mut work, who, "session:read").await?;
+    let mut rows = store::page_of_sessions(&mut work.tx, user.id, after, page).await?;
+    let more = page.cut(&mut rows);
+    let counted = match total {
+        Total::None => None,
+        _ if Pagination::is_whole(page, more, after.is_none()) => Some(rows.len() as u64),
+        _ => Some(store::count_sessions(&mut work.tx, user.id, total.limit()).await?),
+    };
+    work.close().await?;
+    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
 }
 
 /// Ends all sessions of a user. Everybody may end their own.

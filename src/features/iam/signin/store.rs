@@ -4,9 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::{LockedSession, NewSession, Session};
+use super::{LockedSession, NewSession, Session, SessionPosition};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::UserId;
+use crate::kernel::{Page, UserId};
 
 /// An account that may be tried.
 #[derive(FromRow)]
@@ -340,17 +340,52 @@ pub(super) async fn forget_sessions(realm: &mut PgConnection) -> Result<(), DbEr
     Ok(())
 }
 
+const SESSIONS: &str = "select id, user_id, client, second_factor,
+    case when revoked_at is not null then 'revoked' when expires_at <= now() then 'over' else 'open' end as state,
+    created_at, last_used_at, expires_at
+    from nexus.sessions where user_id = $1";
+
 /// A user's sessions, the newest first.
 pub(super) async fn sessions(realm: &mut PgConnection, user: UserId) -> Result<Vec<Session>, DbError> {
-    Ok(sqlx::query_as(
-        "select id, user_id, client, second_factor,
-                case when revoked_at is not null then 'revoked' when expires_at <= now() then 'over' else 'open' end as state,
-                created_at, last_used_at, expires_at
-         from nexus.sessions where user_id = $1 order by created_at desc, id desc",
+    let statement = format!("{SESSIONS} order by created_at desc, id desc");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(user).fetch_all(realm).await?)
+}
+
+/// One page of them, and the one after it, where there is one.
+pub(super) async fn page_of_sessions(
+    realm: &mut PgConnection,
+    user: UserId,
+    after: Option<SessionPosition>,
+    page: Page,
+) -> Result<Vec<Session>, DbError> {
+    let statement = format!(
+        "{SESSIONS} and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+         order by created_at desc, id desc limit $4 offset $5"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(user)
+        .bind(after.map(|(at, _)| at))
+        .bind(after.map(|(_, id)| id))
+        .bind(page.fetched())
+        .bind(page.offset())
+        .fetch_all(realm)
+        .await?)
+}
+
+/// How many sessions a user has; no more than `most` are looked at.
+pub(super) async fn count_sessions(
+    realm: &mut PgConnection,
+    user: UserId,
+    most: Option<i64>,
+) -> Result<u64, DbError> {
+    let counted: i64 = sqlx::query_scalar(
+        "select count(*) from (select from nexus.sessions where user_id = $1 limit $2) as counted",
     )
     .bind(user)
-    .fetch_all(realm)
-    .await?)
+    .bind(most)
+    .fetch_one(realm)
+    .await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
 }
 
 /// Whose session it is.

@@ -35,16 +35,15 @@ pub async fn list(
         let group = groups::id_of(&mut work, group).await?;
         within.group = Some(store::groups_in(&mut work.tx, group).await?);
     }
-    let rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
-    let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let mut rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
+    let more = page.cut(&mut rows);
     let counted = match total {
         Total::None => None,
-        // All of them are on the page.
-        _ if page.page == 1 && !full && filter.after.is_none() => Some(rows.len() as u64),
+        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
         _ => Some(store::count(&mut work.tx, filter, &within, total.limit()).await?),
     };
     work.close().await?;
-    Ok((rows, Pagination::counted(page, (total, counted))))
+    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
 }
 
 /// The user. Everybody may see themselves.

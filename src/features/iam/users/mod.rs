@@ -24,8 +24,72 @@ use super::error::IamError;
 use super::model::{User, UserRef};
 use super::realm::RealmTx;
 use super::subject::nearest_email;
-use crate::features::access::grants_of_user;
+use crate::features::access::{UserState, grants_of_user};
+use crate::kernel::filter::{Condition, FieldType, FilterField, Operator};
 use crate::kernel::text::{self, TextError};
+
+/// The words of the states, in the order of [`UserState::ALL`].
+const STATES: [&str; 5] = ["invited", "active", "disabled", "locked", "deleted"];
+
+/// What users may be filtered by, beside roles and groups.
+pub const FIELDS: &[FilterField] = {
+    use Operator::{Contains, Eq, Gt, In, Lt, Ne};
+    &[
+        FilterField {
+            name: "state",
+            kind: FieldType::Word(&STATES),
+            operators: &[Eq, Ne, In],
+            about: "In this state: invited, active, locked, disabled or deleted; without it, all but the deleted",
+        },
+        FilterField {
+            name: "email",
+            kind: FieldType::Address,
+            operators: &[Eq, Ne, In, Contains],
+            about: "With this address",
+        },
+        FilterField {
+            name: "name",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In, Contains],
+            about: "With this name",
+        },
+        FilterField {
+            name: "second_factor",
+            kind: FieldType::Flag,
+            operators: &[Eq],
+            about: "With a second factor, or without one",
+        },
+        FilterField {
+            name: "created_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Created at this moment",
+        },
+        FilterField {
+            name: "last_sign_in_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Last signed in at this moment; who never did comes before all moments",
+        },
+    ]
+};
+
+/// The states that conditions let through, and the conditions on other fields.
+#[must_use]
+pub fn states_of(conditions: Vec<Condition>) -> (Option<Vec<UserState>>, Vec<Condition>) {
+    let (on_state, others): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|it| it.field == "state");
+    if on_state.is_empty() {
+        return (None, others);
+    }
+    let is_among = |condition: &Condition, state: &UserState| condition.texts().contains(&state.as_str());
+    let named = on_state.iter().any(|it| it.operator != Operator::Ne);
+    let mut states = UserState::ALL.to_vec();
+    states.retain(|state| {
+        let fits = |it: &Condition| is_among(it, state) != (it.operator == Operator::Ne);
+        (named || *state != UserState::Deleted) && on_state.iter().all(fits)
+    });
+    (Some(states), others)
+}
 
 /// The most bytes of a profile, as JSON.
 const MAX_PROFILE: usize = 64 * 1024;

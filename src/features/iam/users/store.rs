@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, pattern_of_part, push_condition};
 use crate::kernel::{Email, Page, UserId};
 
 const COLUMNS: &str = "users.id, users.email, users.name,
@@ -83,19 +83,17 @@ async fn parts(realm: &mut PgConnection, first: &str, id: Uuid) -> Result<Vec<Uu
 /// The users that a filter lets through. Only what is asked for is in the statement: a condition that may be
 /// switched off keeps the planner from the index that serves it.
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter, within: &Within) {
-    query.push(match filter.state {
-        None => "users.deleted_at is null",
-        Some(UserState::Deleted) => "users.deleted_at is not null and users.erased_at is null",
-        Some(UserState::Locked) => {
-            "users.deleted_at is null
-             and (users.state = 'locked' or users.state = 'active' and users.locked_until > now())"
+    match &filter.states {
+        None => query.push("users.deleted_at is null"),
+        Some(states) => {
+            let any: Vec<_> = states.iter().map(|state| in_state(*state)).collect();
+            // None at all where conditions contradict each other.
+            query.push(if any.is_empty() { "false".to_owned() } else { format!("({})", any.join(" or ")) })
         }
-        Some(UserState::Active) => {
-            "users.deleted_at is null and users.state = 'active' and coalesce(users.locked_until <= now(), true)"
-        }
-        Some(UserState::Invited) => "users.deleted_at is null and users.state = 'invited'",
-        Some(UserState::Disabled) => "users.deleted_at is null and users.state = 'disabled'",
-    });
+    };
+    for condition in &filter.conditions {
+        push_condition(query, column(&condition.field), condition);
+    }
     let members = |query: &mut QueryBuilder<Postgres>, groups: &Vec<Uuid>| {
         query.push("select user_id from nexus.group_members where group_id = any ( ");
         query.push_bind(groups.clone()).push(")");
@@ -121,14 +119,40 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter, within: 
     }
 }
 
+/// What is true of whoever is in a state.
+fn in_state(state: UserState) -> &'static str {
+    match state {
+        UserState::Deleted => "users.deleted_at is not null and users.erased_at is null",
+        UserState::Locked => {
+            "users.deleted_at is null
+             and (users.state = 'locked' or users.state = 'active' and users.locked_until > now())"
+        }
+        UserState::Active => {
+            "users.deleted_at is null and users.state = 'active' and coalesce(users.locked_until <= now(), true)"
+        }
+        UserState::Invited => "users.deleted_at is null and users.state = 'invited'",
+        UserState::Disabled => "users.deleted_at is null and users.state = 'disabled'",
+    }
+}
+
+/// What a field of [`super::FIELDS`] is compared by, as the indexes have it.
+fn column(field: &str) -> &'static str {
+    match field {
+        "email" => "users.email_key",
+        "name" => "users.name",
+        "second_factor" => "(users.totp_since is not null)",
+        "created_at" => "users.created_at",
+        // Who never signed in comes before all others.
+        "last_sign_in_at" => "coalesce(users.last_sign_in_at, '-infinity'::timestamptz)",
+        // None that the list allows.
+        _ => "null::text",
+    }
+}
+
 /// What keys of addresses, which Nexus has folded, and names, which PostgreSQL folds, are searched by.
 fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
-    let pattern = |text: &str| {
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        format!("%{escaped}%")
-    };
     let text = filter.search.as_ref()?;
-    Some((Email::keys_of_part(text).iter().map(|key| pattern(key)).collect(), pattern(text)))
+    Some((Email::keys_of_part(text).iter().map(|key| pattern_of_part(key)).collect(), pattern_of_part(text)))
 }
 
 /// The role and the group of a filter, which exist.
@@ -140,7 +164,7 @@ pub(in super::super) struct Within {
     pub(super) group: Option<Vec<Uuid>>,
 }
 
-/// One page of users.
+/// One page of users, and the row after it, where there is one.
 pub(in super::super) async fn page(
     realm: &mut PgConnection,
     filter: &UserFilter,
@@ -163,7 +187,7 @@ pub(in super::super) async fn page(
         query.push_bind(after.id.uuid()).push(")");
     }
     query.push(format_args!(" order by {column} {direction}, users.id {direction} limit "));
-    query.push_bind(i64::from(page.limit)).push(" offset ").push_bind(page.offset());
+    query.push_bind(page.fetched()).push(" offset ").push_bind(page.offset());
     Ok(query.build_query_as().fetch_all(realm).await?)
 }
 

@@ -157,12 +157,13 @@ impl OperationView {
         (page, total): (Page, Total),
     ) -> Result<(Vec<Self>, Pagination), ProvisioningError> {
         access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
-        let rows = store::list(control, filter, page).await?;
+        let mut rows = store::page(control, filter, page).await?;
+        let more = page.cut(&mut rows);
         let counted = match total {
             Total::None => None,
             _ => Some(store::count(control, filter, total.limit()).await?),
         };
-        Ok((rows, Pagination::counted(page, (total, counted))))
+        Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
     }
 
     /// The same for other features.

@@ -42,6 +42,15 @@ pub(in crate::features::provisioning) async fn list(
     some(control, filter, filter.id.as_slice(), (i64::from(page.limit), page.offset())).await
 }
 
+/// One page of operations, the newest first, and the one after it, where there is one.
+pub(super) async fn page(
+    control: &mut PgConnection,
+    filter: &OperationFilter,
+    page: Page,
+) -> Result<Vec<OperationView>, DbError> {
+    some(control, filter, filter.id.as_slice(), (page.fetched(), page.offset())).await
+}
+
 /// Operations by their ids.
 pub(super) async fn by_ids(
     control: &mut PgConnection,

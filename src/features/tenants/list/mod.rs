@@ -47,15 +47,14 @@ pub async fn page(
     after: Option<&TenantPosition>,
 ) -> Result<(Vec<Tenant>, Pagination), TenantError> {
     access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
-    let rows = store::page(connection, filter, sort, (page, after)).await?;
-    let is_full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let mut rows = store::page(connection, filter, sort, (page, after)).await?;
+    let more = page.cut(&mut rows);
     let counted = match total {
         Total::None => None,
-        // All of them are on the page.
-        _ if page.page == 1 && !is_full && after.is_none() => Some(rows.len() as u64),
+        _ if Pagination::is_whole(page, more, after.is_none()) => Some(rows.len() as u64),
         _ => Some(store::count_to(connection, filter, total.limit()).await?),
     };
-    Ok((rows, Pagination::counted(page, (total, counted))))
+    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
 }
 
 /// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however

@@ -169,7 +169,7 @@ pub(super) async fn page(
         }
         query.push(")");
     }
-    query.push(format_args!(" order by {} limit ", order(filter, sort))).push_bind(i64::from(page.limit));
+    query.push(format_args!(" order by {} limit ", order(filter, sort))).push_bind(page.fetched());
     query.push(" offset ").push_bind(page.offset());
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
