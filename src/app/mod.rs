@@ -17,6 +17,7 @@ mod realms;
 mod servers;
 mod session;
 mod tokens;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
+use crate::features::usage::Meter;
 use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
@@ -49,6 +51,7 @@ use realms::Realms;
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
+pub use usage::usage_now;
 
 /// How long a person who completes a word waits for a server.
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -82,6 +85,8 @@ struct Shared {
     control: SessionPool,
     realms: Realms,
     directory: Directory,
+    /// Requests of tenants.
+    meter: Meter,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     servers: Arc<ServerStates>,
@@ -246,6 +251,7 @@ impl App {
             retention_days: settings.tenants.retention_days,
             batch: None,
             driven_by: DrivenBy::Person,
+            attempt: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
@@ -255,6 +261,7 @@ impl App {
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
             realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
             directory: Directory::default(),
+            meter: Meter::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             servers,

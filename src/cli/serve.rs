@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Interval;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::output::Thing;
@@ -121,7 +122,8 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());
     let url = url(&settings, server.address().unwrap_or(settings.serve.bind));
     let tasks = TaskTracker::new();
-    let beside = Beside::new(ctx, app::mailbox(&settings, &url), tasks.clone());
+    let drained = CancellationToken::new();
+    let beside = Beside::new(ctx, app::mailbox(&settings, &url), (tasks.clone(), drained.clone()));
     if let Some((app, following)) = opened {
         serving.ready(app.clone(), following)?;
         beside.begin(&app);
@@ -132,6 +134,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     service_manager::stopping();
     stop.cancel();
     let cut = running.await.unwrap_or_default();
+    drained.cancel();
     // Operations come to the edge of a step.
     tasks.close();
     tasks.wait().await;
@@ -163,16 +166,23 @@ struct Beside<'a> {
     written: mpsc::Sender<PathBuf>,
     files: mpsc::Receiver<PathBuf>,
     tasks: TaskTracker,
+    /// No request is under way any more.
+    drained: CancellationToken,
 }
 
 impl<'a> Beside<'a> {
-    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>, tasks: TaskTracker) -> Self {
+    fn new(
+        ctx: &'a Invocation,
+        mailbox: Option<Mailbox>,
+        (tasks, drained): (TaskTracker, CancellationToken),
+    ) -> Self {
         let (written, files) = mpsc::channel(64);
-        Self { ctx, mailbox, written, files, tasks }
+        Self { ctx, mailbox, written, files, tasks, drained }
     }
 
     fn begin(&self, app: &App) {
         self.tasks.spawn(operations::run(app.clone(), self.ctx.interrupt.clone()));
+        self.tasks.spawn(settle_at_last(app.clone(), self.drained.clone()));
         match self.mailbox.clone() {
             Some(mailbox) => {
                 let (written, stop) = (self.written.clone(), self.ctx.interrupt.clone());
@@ -189,6 +199,14 @@ impl<'a> Beside<'a> {
         self.ctx
             .screen
             .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
+    }
+}
+
+/// Once no request is under way any more, what was counted of the last ones is not lost.
+async fn settle_at_last(app: App, drained: CancellationToken) {
+    drained.cancelled().await;
+    if let Err(failure) = app.settle_requests().await {
+        tracing::warn!(code = failure.get().code(), "the last second's requests are not counted: {failure}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox. Processes: provisioning,
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, usage. Processes: provisioning,
 //! fleet, inspection, installation, local, doctor, mailbox.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
@@ -21,3 +21,4 @@ pub mod record;
 pub mod secrets;
 pub mod tenants;
 pub mod tokens;
+pub mod usage;

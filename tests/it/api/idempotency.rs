@@ -171,6 +171,41 @@ fn killed_after_the_change_it_is_not_made_again() {
     assert_eq!(count(&world, "bob@acme.example"), "1");
 }
 
+#[test]
+fn killed_after_an_operation_was_recorded_the_same_operation_is_the_answer() {
+    let world = World::new();
+    super::operator(&world, "ops@example.com", "Provisioner");
+    let settings = [("timeout_seconds", "1")];
+    let dying = ApiServer::start_to(&world, &settings, ("create.reserve.after", "kill"));
+    let token = super::operator_token(&dying, "ops@example.com");
+    let headers = [&*bearer(&token), KEY, "Content-Type: application/json"];
+    let body = json!({ "slug": "acme" });
+    let socket = dying.send_only("POST", "/tenants", &headers, body.to_string().as_bytes());
+    assert!(!matches!(socket.peek(&mut [0]), Ok(1)));
+    let server = ApiServer::start_with(&world, &settings);
+    let again = || server.send_json("POST", "/tenants", &[&bearer(&token), KEY], &body);
+    let mut answer = again();
+    for _ in 0..600 {
+        if answer.status != 409 || answer.json()["code"] != "idempotency_key_in_use" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        answer = again();
+    }
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.header("idempotency-replayed"), Some("true"));
+    let operations = world.control_sql("select id from control.operations");
+    assert_eq!(answer.header("location"), Some(&*format!("/operations/{}", operations.join(","))));
+    assert_eq!(
+        (&answer.json()["operation"], &answer.json()["slug"]),
+        (&json!(operations[0]), &json!("acme"))
+    );
+    super::done(&server, &token, &answer);
+    // Nor does it change once the tenant is there.
+    assert_eq!(again().json()["operation"], json!(operations[0]));
+    assert_eq!(world.control_sql("select count(*) from control.operations"), ["1"]);
+}
+
 /// Keeps every change of a tenant's realm waiting until it is dropped.
 struct Holder(std::process::Child);
 

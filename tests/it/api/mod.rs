@@ -30,6 +30,7 @@ mod start;
 mod switch;
 mod tenants;
 mod tls;
+mod usage;
 mod users;
 mod versions;
 
