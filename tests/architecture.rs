@@ -88,6 +88,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("tenants", &["access", "audit", "record"]),
     ("local", &[]),
     ("tokens", &["access", "audit", "iam", "record", "secrets", "tenants"]),
+    ("usage", &["access", "tenants"]),
     ("installation", &["access", "audit", "iam", "placement", "record", "secrets"]),
     ("doctor", &["access", "installation", "local", "placement", "record", "secrets", "tokens"]),
     (

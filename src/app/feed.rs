@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::usage::Settlements;
 use super::{App, Servers, Shared};
 use crate::features::tenants;
 use crate::features::tokens::Verifier;
@@ -66,7 +67,9 @@ impl App {
         let verifier = Verifier::once(&shared.tokens, &mut session, &Caller::System).await?;
         let changes = Changes { app: Arc::clone(&self.0), horizon: Mutex::default() };
         let placement = Arc::new(shared.provisioning.placement.clone());
-        let followers: Vec<Arc<dyn Follower>> = vec![verifier.follower(), placement, Arc::new(changes)];
+        let settlements = Arc::new(Settlements::new(&self.0));
+        let followers: Vec<Arc<dyn Follower>> =
+            vec![verifier.follower(), placement, Arc::new(changes), settlements];
         for follower in &followers {
             follower.refresh(&mut session).await?;
         }

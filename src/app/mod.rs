@@ -19,6 +19,7 @@ mod realms;
 mod servers;
 mod session;
 mod tokens;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
+use crate::features::usage::Meter;
 use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
@@ -53,6 +55,7 @@ use realms::Realms;
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
+pub use usage::usage_now;
 
 /// How long a person who completes a word waits for a server.
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -87,6 +90,8 @@ struct Shared {
     realms: Realms,
     directory: Directory,
     buckets: Buckets,
+    /// Requests of tenants.
+    meter: Meter,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     counting: counting::Counting,
@@ -257,6 +262,7 @@ impl App {
             retention_days: settings.tenants.retention_days,
             batch: None,
             driven_by: DrivenBy::Person,
+            attempt: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
@@ -267,6 +273,7 @@ impl App {
             realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
             directory: Directory::default(),
             buckets: Buckets::default(),
+            meter: Meter::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             counting: counting::Counting::default(),

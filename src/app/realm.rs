@@ -37,7 +37,8 @@ impl Session {
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let mut control = LazyLease::drawn(self.control, self.app.control_source());
         let inside = shared.realms.session(&mut control, &tenant).await?;
-        Ok(Realm::new(place(&tenant), inside, Some(control), tools))
+        let realm = Realm::new(place(&tenant), inside, Some(control), tools);
+        Ok(realm.limited_to(tenant.profile.limits.max_users))
     }
 }
 
@@ -64,7 +65,8 @@ impl App {
             Some(tenant) => {
                 let mut control = LazyLease::new(self.control_source());
                 let inside = shared.realms.session(&mut control, tenant).await?;
-                Realm::new(place(tenant), inside, Some(control), tools)
+                let realm = Realm::new(place(tenant), inside, Some(control), tools);
+                realm.limited_to(tenant.profile.limits.max_users)
             }
         };
         Ok(realm.kept_in(shared.grants.clone()))

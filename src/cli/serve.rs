@@ -129,7 +129,9 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());
     let url = url(&settings, server.address().unwrap_or(settings.serve.bind));
     let tasks = TaskTracker::new();
-    let beside = Beside::new(ctx, app::mailbox(&settings, &url), (tasks.clone(), stop.clone()));
+    let drained = CancellationToken::new();
+    let ends = Ends { stop: stop.clone(), drained: drained.clone() };
+    let beside = Beside::new(ctx, app::mailbox(&settings, &url), tasks.clone(), ends);
     if let Some((app, following)) = opened {
         serving.ready(app.clone(), following)?;
         beside.begin(&app);
@@ -147,6 +149,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     service_manager::stopping();
     stop.cancel();
     let cut = running.await.unwrap_or_default();
+    drained.cancel();
     // Operations come to the edge of a step.
     tasks.close();
     tasks.wait().await;
@@ -173,6 +176,14 @@ struct Running<'a> {
     gone: CancellationToken,
 }
 
+/// When what goes on beside the requests ends.
+struct Ends {
+    /// It is to stop.
+    stop: CancellationToken,
+    /// No request is under way any more.
+    drained: CancellationToken,
+}
+
 /// What goes on beside the requests, once the control database answers.
 struct Beside<'a> {
     ctx: &'a Invocation,
@@ -180,25 +191,21 @@ struct Beside<'a> {
     written: mpsc::Sender<PathBuf>,
     files: mpsc::Receiver<PathBuf>,
     tasks: TaskTracker,
-    /// When they end.
-    stop: CancellationToken,
+    ends: Ends,
 }
 
 impl<'a> Beside<'a> {
-    fn new(
-        ctx: &'a Invocation,
-        mailbox: Option<Mailbox>,
-        (tasks, stop): (TaskTracker, CancellationToken),
-    ) -> Self {
+    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>, tasks: TaskTracker, ends: Ends) -> Self {
         let (written, files) = mpsc::channel(64);
-        Self { ctx, mailbox, written, files, tasks, stop }
+        Self { ctx, mailbox, written, files, tasks, ends }
     }
 
     fn begin(&self, app: &App) {
-        self.tasks.spawn(operations::run(app.clone(), self.stop.clone()));
+        self.tasks.spawn(operations::run(app.clone(), self.ends.stop.clone()));
+        self.tasks.spawn(settle_at_last(app.clone(), self.ends.drained.clone()));
         match self.mailbox.clone() {
             Some(mailbox) => {
-                let (written, stop) = (self.written.clone(), self.stop.clone());
+                let (written, stop) = (self.written.clone(), self.ends.stop.clone());
                 self.tasks.spawn(app.clone().deliver(mailbox, written, stop));
             }
             None => self.ctx.screen.note(
@@ -212,6 +219,14 @@ impl<'a> Beside<'a> {
         self.ctx
             .screen
             .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
+    }
+}
+
+/// Once no request is under way any more, what was counted of the last ones is not lost.
+async fn settle_at_last(app: App, drained: CancellationToken) {
+    drained.cancelled().await;
+    if let Err(failure) = app.settle_requests().await {
+        tracing::warn!(code = failure.get().code(), "the last second's requests are not counted: {failure}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files. Processes: provisioning,
-//! fleet, inspection, installation, local, doctor, mailbox.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage.
+//! Processes: provisioning, fleet, inspection, installation, local, doctor, mailbox.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
@@ -22,3 +22,4 @@ pub mod record;
 pub mod secrets;
 pub mod tenants;
 pub mod tokens;
+pub mod usage;

@@ -100,6 +100,11 @@ impl RequestContext {
         self.attempt = Some(attempt);
     }
 
+    /// The attempt that changes belong to.
+    pub(super) fn attempt(&self) -> Option<Attempt> {
+        self.attempt.clone()
+    }
+
     /// Says that messages wait in the realm: after the commit.
     pub(super) fn ring(&self) {
         self.api.0.app.ring(realm_of(&self.place));
@@ -162,8 +167,20 @@ impl FromRequestParts<Api> for RequestContext {
             }
         };
         let caller = claims.caller();
+        if let Some(tenant) = &place
+            && is_counted(&caller, tenant, parts)
+        {
+            api.0.app.count_request(tenant).await?;
+        }
         Ok(Self { api: api.clone(), caller, claims, place, attempt: None })
     }
+}
+
+/// Whether a request is one of those that a tenant may make so many of a month: by its own users and keys. Who has no
+/// more of them can still sign in and out, and operators can look what is wrong.
+fn is_counted(caller: &Caller, tenant: &Tenant, parts: &Parts) -> bool {
+    let is_own = matches!(caller, Caller::User { realm, .. } if *realm == tenant.id);
+    is_own && !parts.uri.path().starts_with("/auth/")
 }
 
 /// A request of somebody who is about to say who they are.

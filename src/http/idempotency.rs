@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use uuid::Uuid;
 
 use super::Api;
 use super::body;
@@ -23,7 +24,11 @@ use super::context::RequestContext;
 use super::error::RequestError;
 use super::problem::Problem;
 use super::request_id;
-use crate::features::iam::idempotency::{Asked, Attempt, Begun, IdempotencyKey, KeptAnswer, NotAKey};
+use super::tenants::recorded;
+use crate::features::iam::idempotency::{
+    Asked, Attempt, Begun, IdempotencyError, IdempotencyKey, KeptAnswer, NotAKey,
+};
+use crate::features::provisioning::Provisioning;
 use crate::kernel::UserId;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -110,6 +115,7 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
     let attempt = match begun {
         Begun::Now(attempt) => attempt,
         Begun::Before(kept) => return replayed(&kept),
+        Begun::Lost(attempt) => return found_again(&context, attempt).await,
     };
     context.carry_out(attempt.clone());
     parts.extensions.insert(context.clone());
@@ -132,6 +138,20 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
         Ok((response, None)) => Ok(response),
         Err(_) => Err(RequestError::Bug.into()),
     }
+}
+
+/// Where the answer was lost: an operation that was recorded is known.
+async fn found_again(context: &RequestContext, attempt: Uuid) -> Result<Response, Problem> {
+    if context.claims.tenant_id.is_none() {
+        let mut session = context.session().await?;
+        let found = Provisioning::recorded_by(&mut session.control, &context.caller, attempt).await?;
+        if let Some(changed) = found {
+            let mut response = recorded(&context.api, changed.operation, &changed);
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            return Ok(response);
+        }
+    }
+    Err(IdempotencyError::AnswerLost.into())
 }
 
 fn key(headers: &HeaderMap) -> Result<IdempotencyKey, RequestError> {

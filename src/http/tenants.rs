@@ -29,7 +29,7 @@ use crate::features::tenants::{
     self, Selector, TenantFilter, TenantPosition, TenantSort, TenantState, TenantView,
 };
 use crate::kernel::progress::Silent;
-use crate::kernel::{OperationId, TenantId, text};
+use crate::kernel::{OperationId, TenantId, Word, text};
 use body::NewTenantBody;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -48,6 +48,18 @@ struct TenantParams {
     cluster: Option<String>,
     /// In this object store
     store: Option<String>,
+    /// Of this tier
+    #[param(example = "gold")]
+    tier: Option<String>,
+    /// Of this segment
+    #[param(example = "enterprise")]
+    segment: Option<String>,
+    /// Of this type of business
+    #[param(example = "law-firm")]
+    business_type: Option<String>,
+    /// With this module
+    #[param(example = "crm")]
+    module: Option<String>,
     /// With this text in slug or name, whatever its case
     search: Option<String>,
     /// That meet all these conditions, as the command line writes them
@@ -79,8 +91,22 @@ impl TenantParams {
             text.map_err(|reason| RequestError::query("search", reason))
         });
         let (cluster, store) = (self.cluster.as_deref(), self.store.as_deref());
-        let all =
-            [state, cluster.map(Selector::cluster), store.map(Selector::store), conditions.transpose()?];
+        let word = |field: &'static str, given: &Option<String>| {
+            let word = given.as_deref().map(|text| {
+                text.parse::<Word>().map_err(|error| RequestError::query(field, error.to_string()))
+            });
+            word.transpose()
+        };
+        let all = [
+            state,
+            cluster.map(Selector::cluster),
+            store.map(Selector::store),
+            word("tier", &self.tier)?.as_ref().map(Selector::tier),
+            word("segment", &self.segment)?.as_ref().map(Selector::segment),
+            word("business_type", &self.business_type)?.as_ref().map(Selector::business_type),
+            word("module", &self.module)?.map(Selector::module),
+            conditions.transpose()?,
+        ];
         Ok(TenantFilter {
             selector: Selector::all_of(all.into_iter().flatten()),
             search: search.transpose()?,
@@ -189,6 +215,7 @@ async fn create(
     }
     let work = session.begin_queueing().await?;
     let (provisioning, worker) = &*work;
+    let provisioning = provisioning.clone().attempted(request.attempt());
     let stop = CancellationToken::new();
     let created = provisioning.create(worker, &request.caller, &asked, &Silent, &stop);
     let created = Box::pin(created).await?;
@@ -197,7 +224,7 @@ async fn create(
 }
 
 /// 202 where an operation was recorded, and the worker is told of it; 200 where there was nothing to do.
-fn recorded(api: &Api, operation: Option<OperationId>, thing: &impl Serialize) -> Response {
+pub(super) fn recorded(api: &Api, operation: Option<OperationId>, thing: &impl Serialize) -> Response {
     let Some(id) = operation else { return Json(thing).into_response() };
     api.0.app.tell_worker();
     let mut response = (StatusCode::ACCEPTED, Json(thing)).into_response();

@@ -26,6 +26,7 @@ pub mod span;
 pub mod suggest;
 pub mod text;
 pub mod version;
+pub mod word;
 
 pub use caller::{Caller, TokenLimits};
 pub use email::Email;
@@ -45,3 +46,4 @@ pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
 pub use version::{Expected, Stale, Version};
+pub use word::Word;

@@ -6,7 +6,7 @@ use super::super::arguments::{self, Input};
 use super::super::{CommandResult, Exit, Invocation, complete, secret_input};
 use crate::app::App;
 use crate::features::provisioning::{AdoptOutcome, AdoptRequest, plan_adopt};
-use crate::features::tenants::NewTenant;
+use crate::features::tenants::{NewTenant, Profile};
 use crate::infra::db::{ServerAddress, UrlError};
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, Failure, PlaceName, Slug};
@@ -86,7 +86,13 @@ fn request(args: AdoptArgs) -> Result<AdoptRequest, AnyFailure> {
     let login = ServerAddress::from_url(&url).map_err(NoUrl)?;
     let labels = args.labels.into_iter().map(|label| (label.key, label.value)).collect();
     Ok(AdoptRequest {
-        tenant: NewTenant { slug: args.slug, name: args.name, admin_email: None, labels },
+        tenant: NewTenant {
+            slug: args.slug,
+            name: args.name,
+            admin_email: None,
+            labels,
+            profile: Profile::default(),
+        },
         login,
         cluster: args.cluster.map(|name| name.to_string()),
         store: args.store.map(|name| name.to_string()),

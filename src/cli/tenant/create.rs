@@ -95,7 +95,7 @@ fn request(args: &CreateArgs, ctx: &Invocation) -> Result<CreateRequest, AnyFail
     let admin_password = args.admin_password_stdin.then(given).transpose()?;
     let labels: Labels = args.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
     Ok(CreateRequest {
-        tenant: NewTenant { slug, name, admin_email, labels },
+        tenant: NewTenant { slug, name, admin_email, labels, profile: args.profile.profile()? },
         admin_password,
         detach: args.detach,
         wait: args.wait,

@@ -1,14 +1,19 @@
 //! The tenants that a file asks for.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde_json::{Map, Value};
 
 use super::super::arguments::{self, Input};
 use super::super::rows::{self, Cell, Fields, FromLine};
 use super::super::text::InputError;
+use super::profile::{Most, MostBytes};
 use crate::features::placement::PlacementRequest;
-use crate::features::tenants::NewTenant;
+use crate::features::tenants::{NewTenant, Profile, ProfileChange, UsageLimits};
 use crate::kernel::label::Label;
 use crate::kernel::slug::SlugError;
+use crate::kernel::word::WordError;
 use crate::kernel::{Labels, PlaceName, Slug};
 
 /// One tenant, and the line that asks for it.
@@ -31,6 +36,13 @@ impl FromLine for Line {
         ("name", Cell::Words),
         ("admin_email", Cell::Words),
         ("labels", Cell::Parsed(labels)),
+        ("tier", Cell::Words),
+        ("segment", Cell::Words),
+        ("business_type", Cell::Words),
+        ("modules", Cell::List),
+        ("max_users", Cell::Parsed(most)),
+        ("max_storage_bytes", Cell::Parsed(most_bytes)),
+        ("max_requests_a_month", Cell::Parsed(most)),
         ("cluster", Cell::Words),
         ("store", Cell::Words),
     ];
@@ -46,7 +58,8 @@ impl FromLine for Line {
         let labels = given.iter().map(|(key, value)| Label::new(key, value));
         let labels = labels.map(|label| label.map(|label| (label.key, label.value)));
         let labels = labels.collect::<Result<Labels, _>>().map_err(|error| error.to_string())?;
-        let tenant = NewTenant { slug, name, admin_email: fields.parse("admin_email")?, labels };
+        let (admin_email, profile) = (fields.parse("admin_email")?, profile(&mut fields)?);
+        let tenant = NewTenant { slug, name, admin_email, labels, profile };
         let mut place = |field| Ok::<_, String>(fields.parse::<PlaceName>(field)?.map(|it| it.to_string()));
         let wish =
             PlacementRequest { cluster: place("cluster")?, store: place("store")?, labels: Labels::new() };
@@ -56,6 +69,47 @@ impl FromLine for Line {
     fn key(&self) -> (String, String) {
         let slug = self.tenant.slug.to_string();
         (slug.clone(), format!("slug {slug}"))
+    }
+}
+
+fn profile(fields: &mut Fields) -> Result<Profile, String> {
+    let mut most = |field| {
+        let given = fields.take::<i64>(field)?;
+        if given.is_some_and(|most| most < 0) { Err(format!("{field} is less than 0")) } else { Ok(given) }
+    };
+    let limits = UsageLimits {
+        max_users: most("max_users")?,
+        max_storage_bytes: most("max_storage_bytes")?,
+        max_requests_a_month: most("max_requests_a_month")?,
+    };
+    let of = Profile {
+        tier: fields.parse("tier")?,
+        segment: fields.parse("segment")?,
+        business_type: fields.parse("business_type")?,
+        modules: Vec::new(),
+        limits,
+    };
+    let modules = fields.take::<Vec<String>>("modules")?.unwrap_or_default();
+    let modules: Result<_, _> = modules.iter().map(|module| module.parse()).collect();
+    let add_modules = modules.map_err(|error: WordError| error.to_string())?;
+    let change = ProfileChange { add_modules, ..ProfileChange::default() };
+    change.of(&of).map_err(|error| error.to_string())
+}
+
+/// A number, or nothing.
+fn most(cell: &str) -> Result<Value, String> {
+    limit::<Most>(cell, |most| most.number())
+}
+
+/// An amount of bytes, or nothing.
+fn most_bytes(cell: &str) -> Result<Value, String> {
+    limit::<MostBytes>(cell, |most| most.number())
+}
+
+fn limit<T: FromStr<Err: Display>>(cell: &str, number: fn(T) -> Option<i64>) -> Result<Value, String> {
+    match cell.trim() {
+        "" => Ok(Value::Null),
+        cell => cell.parse().map(|most| number(most).into()).map_err(|error: T::Err| error.to_string()),
     }
 }
 

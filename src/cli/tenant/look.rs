@@ -2,10 +2,10 @@
 
 use super::super::{CommandResult, Exit, Invocation};
 use super::selection::none_match;
-use super::views::ShownView;
+use super::views::{MonthView, ShownView};
 use super::{ListArgs, ShowArgs, SortField};
-use crate::app::{App, Session};
-use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantView};
+use crate::app::{self, App, Session};
+use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantRef, TenantSort, TenantView};
 use crate::kernel::{AnyFailure, Caller};
 
 /// After so many rows what was written is handed on.
@@ -85,6 +85,8 @@ pub(super) async fn show(args: &ShowArgs, ctx: &Invocation) -> CommandResult {
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
     let former_slugs = tenants::former_slugs(&mut app.control, &caller, tenant.id).await?;
-    ctx.screen.thing(&ShownView { tenant: tenant.into(), former_slugs })?;
+    let used = app::usage_now(&mut app.control, &caller, &TenantRef::Id(tenant.id)).await?;
+    let usage = MonthView { month: used.month, requests: used.requests };
+    ctx.screen.thing(&ShownView { tenant: tenant.into(), former_slugs, usage })?;
     Ok(Exit::Done)
 }

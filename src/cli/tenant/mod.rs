@@ -25,6 +25,7 @@ mod input;
 mod look;
 mod many;
 mod place;
+mod profile;
 mod prove;
 mod purge;
 mod rename;
@@ -37,6 +38,7 @@ mod update;
 mod views;
 
 pub use place::PlaceArgs;
+pub use profile::{ProfileArgs, ProfileChangeArgs};
 pub use selection::TenantSelection;
 
 /// Arguments of `nexus tenant`.
@@ -83,7 +85,7 @@ Its server must be registered: see nexus cluster add.")]
     #[command(after_help = "\
 EXAMPLES
   nexus tenant list --state active --sort -created
-  nexus tenant list --where cluster=eu1,label.tier=gold
+  nexus tenant list --where cluster=eu1,tier=gold,module=crm
   nexus tenant list --where 'slug=ac*,state!=active,created>7d'
   nexus tenant list --search acme
   nexus -o id tenant list --all             every slug, for a script
@@ -97,9 +99,12 @@ CONDITIONS
   reason='unpaid*'          suspended for this reason; '!=' for another
   suspended>2h              suspended in the last two hours; otherwise like created
   suspended_by=machine:ann  suspended by them; 'by' means the same
-  label.tier=gold|silver    with the label; 'tier=gold' is short for it
-  label.tier!=gold          with another value, or without the label
-  label.tier, !label.tier   with the label, without it
+  tier=gold|silver          of one of these tiers; segment and business_type alike
+  tier!=gold                of another tier, or of none
+  module=crm|hr             with one of these modules; '!=' for those with none of them
+  label.plan=gold|silver    with the label; 'plan=gold' is short for it
+  label.plan!=gold          with another value, or without the label
+  label.plan, !label.plan   with the label, without it
 
 A backslash before ',', '|' or '*' makes it an ordinary character. Tenants that are deleted are
 listed only with state=trashed, and purged ones only with state=deleted.")]
@@ -110,13 +115,15 @@ EXAMPLES
   nexus tenant show acme
   nexus -o json tenant show acme | jq -r .id")]
     Show(ShowArgs),
-    /// Change a tenant's name and labels
+    /// Change a tenant's name, labels, profile and limits
     ///
     /// Each tenant is changed by itself; the exit code is 6 if some failed. Tenants that are so
     /// already are left as they are.
     #[command(after_help = "\
 EXAMPLES
-  nexus tenant update acme --name 'Acme Ltd' --label tier=gold --unlabel trial
+  nexus tenant update acme --name 'Acme Ltd' --label plan=gold --unlabel trial
+  nexus tenant update acme --tier gold --add-module crm --max-users 100
+  nexus tenant update --where tier=trial --max-requests-a-month 10000 --max-storage 1GB
   nexus tenant update --where cluster=eu1 --label region=eu
   nexus --dry-run tenant update --all --unlabel trial       before and after of each
   nexus tenant update acme --advisory-locks allow           for an app that needs them
@@ -251,6 +258,9 @@ pub struct CreateArgs {
     /// Add a label, for selecting tenants; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "from")]
     pub labels: Vec<Label>,
+    /// What operators call it, and how much it may use
+    #[command(flatten)]
+    pub profile: ProfileArgs,
     /// Where it is wanted
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -360,7 +370,7 @@ pub struct RepairArgs {
 
 /// Arguments of `nexus tenant update`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["name", "labels", "unlabel", "advisory_locks", "large_objects"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("change").args(["name", "labels", "unlabel", "advisory_locks", "large_objects", "tier", "no_tier", "segment", "no_segment", "business_type", "no_business_type", "add_modules", "remove_modules", "max_users", "max_storage", "max_requests_a_month"]).multiple(true).required(true))]
 pub struct UpdateArgs {
     /// Which
     #[command(flatten)]
@@ -380,6 +390,9 @@ pub struct UpdateArgs {
     /// Whether its login may make large objects
     #[arg(long, value_name = "WORD")]
     pub large_objects: Option<Permission>,
+    /// What operators call it, and how much it may use
+    #[command(flatten)]
+    pub profile: ProfileChangeArgs,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,

@@ -56,5 +56,6 @@ fn change(args: UpdateArgs) -> Result<Change, AnyFailure> {
         let text = "--advisory-locks and --large-objects are for one tenant, and several are named";
         return Err(UsageError::new(text, []).into());
     }
-    Ok(Change::new(args.name, args.labels, args.unlabel)?)
+    let change = Change::new(args.name, args.labels, args.unlabel)?;
+    Ok(Change { profile: args.profile.change(), ..change })
 }

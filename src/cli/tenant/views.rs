@@ -6,12 +6,30 @@ use super::super::output::{Column, Row, Thing, row, thing, time_text};
 use crate::features::provisioning::{
     AdoptedTenant, Attempt, BatchRow, Changed, CreateOutcome, Created, PlannedStep, Repaired,
 };
-use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
-use crate::kernel::{Failure, Labels, OperationId, TenantId};
+use crate::features::tenants::{Facts, Profile, Renamed, TenantView, Updated, UsageLimits};
+use crate::kernel::{Failure, Labels, OperationId, TenantId, Word};
 
 /// Labels as they are typed.
 pub(super) fn labels_text(labels: &Labels) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn modules_text(modules: &[Word]) -> String {
+    modules.iter().map(Word::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Limits as JSON names them; those that are none are left out.
+fn limits_text(limits: &UsageLimits) -> String {
+    limit_pairs(limits).into_iter().map(|(name, most)| format!("{name}={most}")).collect::<Vec<_>>().join(",")
+}
+
+fn limit_pairs(limits: &UsageLimits) -> Vec<(&'static str, i64)> {
+    let all = [
+        ("max_users", limits.max_users),
+        ("max_storage_bytes", limits.max_storage_bytes),
+        ("max_requests_a_month", limits.max_requests_a_month),
+    ];
+    all.into_iter().filter_map(|(name, most)| Some((name, most?))).collect()
 }
 
 row! { it: TenantView, it.slug;
@@ -31,6 +49,11 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
         ("id", tenant.id.to_string()),
         ("admin_email", tenant.admin_email.clone().unwrap_or_default()),
         ("labels", labels_text(&tenant.labels)),
+        ("tier", tenant.tier.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("segment", tenant.segment.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("business_type", tenant.business_type.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("modules", modules_text(&tenant.modules)),
+        ("limits", limits_text(&tenant.limits)),
         ("cluster", tenant.cluster.clone()),
         ("store", tenant.store.clone()),
         ("database", tenant.database.clone()),
@@ -75,12 +98,22 @@ pub(super) struct ShownView {
     #[serde(flatten)]
     pub(super) tenant: TenantView,
     pub(super) former_slugs: Vec<String>,
+    pub(super) usage: MonthView,
+}
+
+/// What a tenant uses in a calendar month (UTC).
+#[derive(Debug, Serialize)]
+pub(super) struct MonthView {
+    pub(super) month: String,
+    /// Requests of its users to the API.
+    pub(super) requests: i64,
 }
 
 impl Thing for ShownView {
     fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = facts(&self.tenant);
         fields.push(("former_slugs", self.former_slugs.join(",")));
+        fields.push(("usage", format!("{} requests in {}", self.usage.requests, self.usage.month)));
         fields
     }
 
@@ -177,9 +210,21 @@ fn differences(before: Option<&Facts>, after: Option<&Facts>) -> (String, String
         let name = (one.name != other.name).then(|| format!("name={}", one.name));
         let labels = one.labels.iter().filter(|&(key, value)| other.labels.get(key) != Some(value));
         let labels = labels.map(|(key, value)| format!("label.{key}={value}"));
-        name.into_iter().chain(labels).collect::<Vec<_>>().join(",")
+        let theirs = profile_texts(&other.profile);
+        let profile = profile_texts(&one.profile).into_iter().filter(|text| !theirs.contains(text));
+        name.into_iter().chain(labels).chain(profile).collect::<Vec<_>>().join(",")
     };
     (unlike(before, after), unlike(after, before))
+}
+
+/// Each part of a profile that is set.
+fn profile_texts(profile: &Profile) -> Vec<String> {
+    let words =
+        [("tier", &profile.tier), ("segment", &profile.segment), ("business_type", &profile.business_type)];
+    let words = words.into_iter().filter_map(|(name, word)| Some(format!("{name}={}", word.as_ref()?)));
+    let modules = profile.modules.iter().map(|module| format!("module={module}"));
+    let limits = limit_pairs(&profile.limits).into_iter().map(|(name, most)| format!("{name}={most}"));
+    words.chain(modules).chain(limits).collect()
 }
 
 thing! { it: Renamed, it.slug;

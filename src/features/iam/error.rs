@@ -55,6 +55,12 @@ pub enum IamError {
         name: String,
         at: InRealm,
     },
+    /// The tenant has all the users that it may have.
+    #[error("this tenant may have {limit} users, and has them; nobody was added")]
+    #[failure(Forbidden, "user_limit_reached")]
+    #[hint("delete users who are not needed, or ask an operator of the platform to raise the limit")]
+    #[details(limit)]
+    UserLimit { limit: i64 },
     /// The user is in a state in which this cannot be done.
     #[error("user {user:?} is {state}: {why}")]
     #[failure(Conflict, "user_state")]

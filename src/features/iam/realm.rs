@@ -65,6 +65,8 @@ pub struct Realm {
     /// In the control database; `None` where `inside` is a session there.
     control: Option<LazyLease>,
     dry_run: bool,
+    /// Most users that its tenant may have.
+    most_users: Option<i64>,
     /// The version of its rights when the session was drawn, where its schema has one and somebody asked.
     version: Option<i64>,
     /// Where what users may do is kept by that version; `None` once something is changed here.
@@ -92,10 +94,17 @@ impl Realm {
             inside,
             control,
             dry_run: false,
+            most_users: None,
             version,
             kept: None,
             attempt: None,
         }
+    }
+
+    /// No more users are made than this, those left out that are deleted.
+    #[must_use]
+    pub(crate) fn limited_to(self, most_users: Option<i64>) -> Self {
+        Self { most_users, ..self }
     }
 
     /// What users may do is taken from memory, where the version of the realm's rights is known.
@@ -178,6 +187,7 @@ impl Realm {
             revoke: self.revoke,
             administrators: None,
             dry_run: self.dry_run,
+            most_users: self.most_users,
             versioned,
             attempt: self.attempt.as_ref(),
         })
@@ -216,6 +226,11 @@ impl Realm {
         result
     }
 
+    /// The most users that there may be.
+    pub(super) fn most_users(&self) -> Option<i64> {
+        self.most_users
+    }
+
     /// A transaction without a caller, for those who are about to say who they are.
     pub(in crate::features) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, DbError> {
         transaction(&mut self.inside).await
@@ -236,6 +251,7 @@ pub(super) struct RealmTx<'a> {
     revoke: RevocationHook,
     administrators: Option<store::Administrators>,
     pub(super) dry_run: bool,
+    most_users: Option<i64>,
     versioned: bool,
     attempt: Option<&'a Attempt>,
 }
@@ -244,6 +260,23 @@ pub(super) struct RealmTx<'a> {
 const MAX_SINGLE_ROWS: usize = 20;
 
 impl RealmTx<'_> {
+    /// How many more users the tenant may have; `None`: any number. Others who would make some wait until this change
+    /// ends ([`Realm::write`]).
+    pub(super) async fn room_for_users(&mut self) -> Result<Option<i64>, IamError> {
+        let Some(most) = self.most_users else { return Ok(None) };
+        Ok(Some((most - store::count_users(&mut self.tx).await?).max(0)))
+    }
+
+    /// That the tenant has all the users that it may have.
+    pub(super) fn full(&self) -> IamError {
+        IamError::UserLimit { limit: self.most_users() }
+    }
+
+    /// The most users that there may be, where they are limited.
+    pub(super) fn most_users(&self) -> i64 {
+        self.most_users.unwrap_or_default()
+    }
+
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.
     pub(super) fn note(&mut self, action: &'static str, user: Option<UserId>, detail: serde_json::Value) {
         self.notes.push(LogEntry { action, user, detail });

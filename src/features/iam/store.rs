@@ -95,6 +95,13 @@ pub(super) async fn lock(realm: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
+/// How many users there are, those left out that are deleted.
+pub(super) async fn count_users(realm: &mut PgConnection) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar("select count(*) from nexus.users where deleted_at is null")
+        .fetch_one(realm)
+        .await?)
+}
+
 /// Whether there may be what [`foreign_code`] names: asked each time a realm is opened, in one round trip
 /// and by scalar subqueries, because a join makes a new session read statistics and all functions.
 /// A rule that was dropped leaves `relhasrules` for a while.

@@ -249,7 +249,16 @@ impl Provisioning {
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
         let (kind, store, tenant, batch, waits) = ("adopt", Some(place.as_str()), id, None, None);
-        let line = store::OperationLine { id: operation, tenant, kind, facts: &facts, batch, store, waits };
+        let line = store::OperationLine {
+            id: operation,
+            tenant,
+            kind,
+            facts: &facts,
+            batch,
+            store,
+            waits,
+            attempt: None,
+        };
         let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;

@@ -380,6 +380,7 @@ impl Provisioning {
         }
         let new = store::NewOperation {
             waits: self.only_records().then_some(self.driven_by),
+            attempt: self.attempt.as_ref(),
             id: operation,
             tenant: tenant.id,
             kind,

@@ -298,5 +298,6 @@ pub(super) fn differences(new: &NewTenant, wish: &PlacementRequest, tenant: &Ten
     ]
     .into_iter()
     .flatten()
+    .chain(Difference::of_profile(&new.profile, &tenant.profile))
     .collect()
 }

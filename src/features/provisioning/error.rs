@@ -59,6 +59,8 @@ pub enum ProvisioningError {
         slug: String,
         /// Whether everything was rolled back.
         rolled_back: bool,
+        /// Whether trying again later can help.
+        passing: bool,
         source: Box<ProvisioningError>,
     },
     /// The tenant is no longer as the batch left it that is to be rolled back.
@@ -198,10 +200,21 @@ pub enum ProvisioningError {
 impl ProvisioningError {
     /// Whether trying again later can help, so that what was done so far is kept.
     pub(super) fn is_passing(&self) -> bool {
+        if let Self::Stopped { passing, .. } = self {
+            return *passing;
+        }
         matches!(
             self.kind(),
             ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Interrupted | ErrorKind::Internal
         )
+    }
+
+    /// The same of an operation that stopped, where something else than its cause says whether trying again can help.
+    pub(super) fn goes_on(mut self, whether: bool) -> Self {
+        if let Self::Stopped { passing, .. } = &mut self {
+            *passing = whether;
+        }
+        self
     }
 }
 

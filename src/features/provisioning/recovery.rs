@@ -231,8 +231,14 @@ impl Provisioning {
         let ended = self.forward(&plan, &intent, progress, stop).await;
         let ended = match ended {
             Err(error) if is_making(kind) && !error.is_passing() => {
-                let rolled_back = self.roll_back(worker, &intent, &plan, kind).await.is_ok();
-                Err(stopped(intent.operation, kind, plan.tenant.slug.clone(), rolled_back, error))
+                let back = self.roll_back(worker, &intent, &plan, kind).await;
+                let slug = plan.tenant.slug.clone();
+                let error = stopped(intent.operation, kind, slug, back.is_ok(), error);
+                // What stands in the way of the rollback says whether it can go on by itself.
+                Err(match back {
+                    Err(back) => error.goes_on(back.is_passing()),
+                    Ok(()) => error,
+                })
             }
             other => other,
         };
@@ -456,6 +462,7 @@ pub(super) fn stopped(
         kind: kind.to_owned(),
         slug,
         rolled_back,
+        passing: source.is_passing(),
         source: Box::new(source),
     }
 }

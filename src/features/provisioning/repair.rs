@@ -185,6 +185,7 @@ impl Provisioning {
     ) -> Result<(i64, Opened), ProvisioningError> {
         let tenant = held.tenant().clone();
         let new = store::NewOperation {
+            attempt: None,
             waits: None,
             id: operation,
             tenant: tenant.id,

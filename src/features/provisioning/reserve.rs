@@ -48,7 +48,7 @@ impl Provisioning {
         let row = |condition: &str| {
             tenants::insert_statement(id, new, &resources, placed, self.secrets.record_key(), condition)
         };
-        let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
+        let facts = json!(new.asked());
         let intent = NewTenantIntent {
             line: OperationLine {
                 id: operation,
@@ -58,6 +58,7 @@ impl Provisioning {
                 batch: None,
                 store: None,
                 waits: request.waits_for(self),
+                attempt: self.attempt.as_ref(),
             },
             places: (cluster, place),
             row: &row,

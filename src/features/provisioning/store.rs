@@ -3,10 +3,12 @@
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
+use uuid::Uuid;
 
 use super::queue::DrivenBy;
 use crate::features::access::Authorized;
 use crate::features::audit;
+use crate::features::iam::idempotency::{self, Attempt};
 use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{
@@ -105,6 +107,8 @@ pub(super) struct NewOperation<'a> {
     pub(super) batch: Option<BatchId>,
     /// Who takes it up, where this process does not.
     pub(super) waits: Option<DrivenBy>,
+    /// The attempt to carry out a request once that it is a part of.
+    pub(super) attempt: Option<&'a Attempt>,
 }
 
 /// Writes an operation's intent under the tenant's lock, in one round trip: the operation with its
@@ -123,8 +127,8 @@ pub(super) async fn intend(
              where id = '{other}'"
         )
     });
-    let (batch, waits) = (new.batch, new.waits);
-    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch, store: None, waits };
+    let (batch, waits, attempt) = (new.batch, new.waits, new.attempt);
+    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch, store: None, waits, attempt };
     let operation = operation_statement(caller, &line, "true");
     let entry = audit::Entry {
         caller,
@@ -160,6 +164,8 @@ pub(super) struct OperationLine<'a> {
     pub(super) store: Option<&'a str>,
     /// Who takes it up, where this process does not.
     pub(super) waits: Option<DrivenBy>,
+    /// The attempt to carry out a request once that it is a part of.
+    pub(super) attempt: Option<&'a Attempt>,
 }
 
 /// The condition that a server or a store takes tenants, of which it has at most `tenants`.
@@ -171,11 +177,21 @@ fn takes(table: &str, name: &str, tenants: &str) -> String {
     )
 }
 
-/// The statement that writes an operation's line where a condition holds, and gives its fence.
+/// The statement that writes an operation's line where a condition holds, and gives its fence. It marks the request's
+/// key, and fails where another attempt holds that by now.
 fn operation_statement(caller: &Authorized<'_>, new: &OperationLine<'_>, condition: &str) -> String {
+    let marked = new.attempt.map(|attempt| idempotency::mark_statement(attempt, condition));
+    let (with, attempt) = match marked {
+        Some(mark) => (
+            format!("with marked as ({mark}) "),
+            "coalesce((select attempt from marked), '00000000-0000-0000-0000-000000000000')",
+        ),
+        None => (String::new(), "null::uuid"),
+    };
     format!(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id, planned, driven_by)
-         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid, {}, {}
+        "{with}insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id, planned, driven_by,
+                                        attempt)
+         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid, {}, {}, {attempt}
          where {condition} returning fence",
         new.id,
         new.tenant,
@@ -319,6 +335,17 @@ pub(super) async fn reserve(
         _ => return Err(sqlx::Error::RowNotFound.into()),
     };
     Ok(Reserved { secrets: secrets.ok_or(sqlx::Error::RowNotFound)?, written, neighbour })
+}
+
+/// The operation that an attempt to carry out a request recorded, and its tenant.
+pub(super) async fn of_attempt(
+    control: &mut PgConnection,
+    attempt: Uuid,
+) -> Result<Option<(OperationId, TenantId)>, DbError> {
+    Ok(sqlx::query_as("select id, tenant_id from control.operations where attempt = $1")
+        .bind(attempt)
+        .fetch_optional(control)
+        .await?)
 }
 
 /// An operation.

@@ -10,6 +10,7 @@ use super::error::ProvisioningError;
 use super::queue::DrivenBy;
 use crate::features::access::{self, About, AccessError, Authorized, Right};
 use crate::features::iam::Rules;
+use crate::features::iam::idempotency::Attempt;
 use crate::features::installation::Installation;
 use crate::features::placement::{
     Cluster, DEFAULT, Placement, ServerRecord, Store, Template, hold_sessions, template,
@@ -38,6 +39,8 @@ pub struct Provisioning {
     pub batch: Option<Batch>,
     /// Who carries out what is asked for: by workers it is only recorded here.
     pub driven_by: DrivenBy,
+    /// The attempt to carry out a request once that records what is asked for.
+    pub attempt: Option<Attempt>,
 }
 
 /// One worker's connections. A lock on a tenant is held by `control`, so a worker changes one

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::error::TenantError;
 use super::model::{Facts, Tenant, TenantState, TenantView};
+use super::profile::{self, ProfileChange};
 use super::service::{TenantRef, look_up, read};
 use super::store;
 use crate::features::access::{self, Authorized, rights};
@@ -26,6 +27,7 @@ pub struct Change {
     pub set: Vec<Label>,
     /// Keys of labels that it has no longer.
     pub unset: Vec<String>,
+    pub profile: ProfileChange,
     /// The batch that this is a part of: then it is recorded as an operation, too.
     pub batch: Option<BatchId>,
     /// What the tenant must be like.
@@ -91,26 +93,27 @@ impl Change {
         let twice = set.iter().map(|label| &label.key).chain(&unset).find(|key| !keys.insert(*key));
         match twice {
             Some(key) => Err(TenantError::LabelTwice { key: key.clone() }),
-            None => Ok(Self { name, set, unset, batch: None, expected: Expected::Any }),
+            None => Ok(Self { name, set, unset, ..Self::default() }),
         }
     }
 
-    fn of(&self, tenant: &Tenant) -> (Facts, Facts) {
-        let before = Facts { name: tenant.name.clone(), labels: tenant.labels.0.clone() };
-        let mut after = before.clone();
+    fn of(&self, tenant: &Tenant) -> Result<(Facts, Facts), TenantError> {
+        let before = tenant.facts();
+        let mut after = Facts { profile: self.profile.of(&before.profile)?, ..before.clone() };
         if let Some(name) = &self.name {
             after.name.clone_from(name);
         }
         after.labels.retain(|key, _| !self.unset.contains(key));
         after.labels.extend(self.set.iter().map(|label| (label.key.clone(), label.value.clone())));
-        (before, after)
+        Ok((before, after))
     }
 }
 
-/// Changes a tenant's name and labels; only says how it would be where `dry_run` is set.
+/// Changes a tenant's name, labels and profile; only says how it would be where `dry_run` is set.
 ///
 /// # Errors
-/// [`TenantError::NotFound`], [`TenantError::Gone`].
+/// [`TenantError::NotFound`], [`TenantError::Gone`]; [`TenantError::ModuleTwice`];
+/// [`TenantError::TooManyModules`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     connection: &mut PgConnection,
@@ -124,7 +127,7 @@ pub async fn update(
     let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
     change.expected.check(&TenantView::from(tenant.clone()))?;
-    let (before, after) = change.of(&tenant);
+    let (before, after) = change.of(&tenant)?;
     let outcome = match (before == after, dry_run) {
         (true, _) => ChangeOutcome::Unchanged,
         (false, true) => ChangeOutcome::Planned,
@@ -152,46 +155,59 @@ async fn write_facts(
     Ok(audit::record(tx, entry).await?)
 }
 
-/// Puts the labels that a change touched back to what they were before it, as a part of a batch.
-/// Whether there was something to do; `None` where one of them was changed again since.
+/// Puts the labels and the parts of the profile that a change touched back to what they were before it, as a part of
+/// a batch. Whether there was something to do; `None` where one of them was changed again since.
 ///
 /// # Errors
 /// [`TenantError::NotFound`], [`TenantError::Gone`].
-pub(in crate::features) async fn put_labels_back(
+pub(in crate::features) async fn put_facts_back(
     connection: &mut PgConnection,
     caller: &Authorized<'_>,
     id: TenantId,
-    labels: (&Labels, &Labels),
+    facts: (&Facts, &Facts),
     batch: Option<BatchId>,
 ) -> Result<Option<bool>, TenantError> {
     let mut tx = transaction(connection).await?;
     let tenant = alive(&mut tx, id, (&TenantRef::Id(id), false)).await?;
-    let prospect = prospect_of_labels(&tenant.labels.0, labels);
-    if prospect == Some(true) {
-        let before = Facts { name: tenant.name.clone(), labels: tenant.labels.0.clone() };
-        let mut after = before.clone();
-        for key in touched(labels) {
-            match labels.0.get(key) {
-                Some(value) => after.labels.insert(key.clone(), value.clone()),
-                None => after.labels.remove(key),
-            };
-        }
+    let before = tenant.facts();
+    let back = put_back(&before, facts);
+    let prospect = back.as_ref().map(|after| *after != before);
+    if let Some(after) = back.filter(|after| *after != before) {
         write_facts(&mut tx, caller, &tenant, (&before, &after), batch).await?;
     }
     tx.commit().await?;
     Ok(prospect)
 }
 
-/// Whether [`put_labels_back`] would have something to do; `None` where one of the labels that the
-/// change touched was changed again since.
+/// Whether [`put_facts_back`] would have something to do; `None` where something that the change touched was
+/// changed again since.
 #[must_use]
-pub fn prospect_of_labels(now: &Labels, labels: (&Labels, &Labels)) -> Option<bool> {
+pub fn prospect_of_facts(now: &Facts, facts: (&Facts, &Facts)) -> Option<bool> {
+    put_back(now, facts).map(|back| back != *now)
+}
+
+/// How it is with what a change touched as it was before; names stay.
+fn put_back(now: &Facts, (before, after): (&Facts, &Facts)) -> Option<Facts> {
+    let labels = labels_back(&now.labels, (&before.labels, &after.labels))?;
+    let profile = profile::put_back(&now.profile, (&before.profile, &after.profile))?;
+    Some(Facts { name: now.name.clone(), labels, profile })
+}
+
+fn labels_back(now: &Labels, labels: (&Labels, &Labels)) -> Option<Labels> {
     let (before, after) = labels;
     let touched: Vec<_> = touched(labels).collect();
     if touched.iter().all(|key| now.get(*key) == before.get(*key)) {
-        return Some(false);
+        return Some(now.clone());
     }
-    touched.iter().all(|key| now.get(*key) == after.get(*key)).then_some(true)
+    let is_as_left = touched.iter().all(|key| now.get(*key) == after.get(*key));
+    let mut back = is_as_left.then(|| now.clone())?;
+    for key in touched {
+        match before.get(key) {
+            Some(value) => back.insert(key.clone(), value.clone()),
+            None => back.remove(key),
+        };
+    }
+    Some(back)
 }
 
 /// The keys of labels that differ.

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::profile::MOST_MODULES;
 use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::kernel::{Failure, Stale, TenantId};
@@ -52,6 +53,16 @@ pub enum TenantError {
     #[failure(Invalid, "label_twice")]
     #[details(key)]
     LabelTwice { key: String },
+    /// A change both adds and removes a module.
+    #[error("module {module} is both added and removed")]
+    #[failure(Invalid, "module_twice")]
+    #[details(module)]
+    ModuleTwice { module: String },
+    /// A tenant would have too many modules.
+    #[error("a tenant has at most {MOST_MODULES} modules, and it would have {count}")]
+    #[failure(Invalid, "too_many_modules")]
+    #[details(count, most = MOST_MODULES)]
+    TooManyModules { count: usize },
     /// The tenant no longer exists, and cannot be changed.
     #[error("tenant {slug:?} no longer exists")]
     #[failure(Conflict, "tenant_gone")]

@@ -10,13 +10,14 @@ mod error;
 mod life;
 mod list;
 mod model;
+mod profile;
 pub mod sealed;
 mod selector;
 mod service;
 mod store;
 
-pub use change::{Change, ChangeOutcome, Renamed, Updated, prospect_of_labels, update};
-pub(in crate::features) use change::{put_labels_back, rename};
+pub use change::{Change, ChangeOutcome, Renamed, Updated, prospect_of_facts, update};
+pub(in crate::features) use change::{put_facts_back, rename};
 pub use env::EnvView;
 pub use error::TenantError;
 pub use life::{Life, Suspension, Trash};
@@ -27,6 +28,7 @@ pub use model::{
     Adoption, Facts, NewTenant, Resources, Tenant, TenantFilter, TenantPosition, TenantSort, TenantState,
     TenantView,
 };
+pub use profile::{MOST_MODULES, Profile, ProfileChange, UsageLimits};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};
 pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};

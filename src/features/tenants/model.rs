@@ -1,6 +1,7 @@
 //! A tenant's facts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -8,9 +9,10 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::life::{Life, Suspension, Trash};
+use super::profile::{Profile, UsageLimits};
 use super::selector::Selector;
 use crate::infra::db::stored_as_text;
-use crate::kernel::{Email, Labels, Slug, TenantId};
+use crate::kernel::{Email, Labels, Slug, TenantId, Word};
 
 /// Where in its life a tenant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Encode, sqlx::Decode)]
@@ -71,6 +73,7 @@ pub struct NewTenant {
     pub admin_email: Option<Email>,
     /// Labels to select by.
     pub labels: Labels,
+    pub profile: Profile,
 }
 
 impl NewTenant {
@@ -78,6 +81,23 @@ impl NewTenant {
     #[must_use]
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(self.slug.as_str())
+    }
+
+    /// What was asked for, for the operation and the audit log.
+    #[must_use]
+    pub fn asked(&self) -> Map<String, Value> {
+        let facts = Facts {
+            name: self.name().to_owned(),
+            labels: self.labels.clone(),
+            profile: self.profile.clone(),
+        };
+        let mut asked = match serde_json::to_value(facts) {
+            Ok(Value::Object(facts)) => facts,
+            _ => Map::new(),
+        };
+        asked.insert("slug".to_owned(), self.slug.as_str().into());
+        asked.insert("admin_email".to_owned(), self.admin_email.as_ref().map(Email::as_str).into());
+        asked
     }
 }
 
@@ -129,12 +149,22 @@ pub struct Tenant {
     pub adoption: Option<Json<Adoption>>,
     /// The version of its schema.
     pub schema_version: Option<i64>,
+    #[sqlx(flatten)]
+    pub profile: Profile,
     /// Its last suspension and its last deletion.
     #[sqlx(flatten)]
     pub life: Life,
     pub created_at: OffsetDateTime,
     /// When its row last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl Tenant {
+    /// What can be changed of it.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts { name: self.name.clone(), labels: self.labels.0.clone(), profile: self.profile.clone() }
+    }
 }
 
 /// A tenant as doors show it.
@@ -152,6 +182,19 @@ pub struct TenantView {
     #[schema(example = json!({ "plan": "gold" }))]
     #[schema(value_type = HashMap<String, String>)]
     pub labels: Labels,
+    /// What it pays for, in the operators' words.
+    #[schema(value_type = Option<String>, example = "gold")]
+    pub tier: Option<Word>,
+    /// Which market it is of, in the operators' words.
+    #[schema(value_type = Option<String>, example = "enterprise")]
+    pub segment: Option<Word>,
+    /// What it does, in the operators' words.
+    #[schema(value_type = Option<String>, example = "law-firm")]
+    pub business_type: Option<Word>,
+    /// The modules that are enabled for it.
+    #[schema(value_type = Vec<String>, example = json!(["billing", "crm"]))]
+    pub modules: Vec<Word>,
+    pub limits: UsageLimits,
     /// The PostgreSQL server it is placed on.
     pub cluster: String,
     /// The object store it is placed in.
@@ -196,6 +239,11 @@ impl From<Tenant> for TenantView {
             state: tenant.state,
             admin_email: tenant.admin_email,
             labels: tenant.labels.0,
+            tier: tenant.profile.tier,
+            segment: tenant.profile.segment,
+            business_type: tenant.profile.business_type,
+            modules: tenant.profile.modules,
+            limits: tenant.profile.limits,
             cluster: tenant.cluster,
             store: tenant.store,
             database: tenant.resources.database_name,
@@ -284,4 +332,6 @@ pub struct Facts {
     pub name: String,
     /// Labels to select by.
     pub labels: Labels,
+    #[serde(flatten)]
+    pub profile: Profile,
 }

@@ -12,7 +12,7 @@ use crate::features::record::{self, Identity};
 use crate::infra::crypto::RecordKey;
 use crate::infra::crypto::record_key::checksum_in_sql;
 use crate::infra::db::{DbError, PgConnection, bytes, literal};
-use crate::kernel::{BatchId, Email, ExposeSecret, Labels, OperationId, Slug, TenantId};
+use crate::kernel::{BatchId, Email, ExposeSecret, Labels, OperationId, Slug, TenantId, Word};
 
 /// The index that lets no two tenants have one slug.
 pub(super) const SLUG_INDEX: &str = "tenants_slug";
@@ -21,7 +21,8 @@ const KEPT_DAYS: i32 = 30;
 /// The columns of a [`Tenant`].
 pub(super) const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
                        app_role, bucket, access_key_id, shared_key, adopted, adoption, schema_version, created_at, updated_at, \
-                       suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
+                       suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after, \
+                       tier, segment, business_type, modules, max_users, max_storage_bytes, max_requests_a_month";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
 pub(in crate::features) async fn insert(
@@ -54,6 +55,11 @@ pub(in crate::features) fn insert_statement(
         app: &resources.app_role,
         bucket: &resources.bucket,
     };
+    let text = |word: Option<&Word>| word.map_or_else(|| "null".to_owned(), |word| literal(word.as_str()));
+    let number =
+        |limit: Option<i64>| limit.map_or_else(|| "null".to_owned(), |limit| format!("{limit}::bigint"));
+    let modules: Vec<&str> = new.profile.modules.iter().map(Word::as_str).collect();
+    let limits = &new.profile.limits;
     // A slug that a renamed tenant gave up is this one's from now on.
     format!(
         "with taken as (
@@ -61,10 +67,12 @@ pub(in crate::features) fn insert_statement(
                and not exists (select from control.tenants where slug = {slug} and state <> 'deleted'))
          insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
                                       owner_role, app_role, bucket, schema_version, shared_key,
-                                      identity_checksum, slug_checksum)
+                                      identity_checksum, slug_checksum, tier, segment, business_type, modules,
+                                      max_users, max_storage_bytes, max_requests_a_month)
          select '{id}'::uuid, {slug}, {name}, 'provisioning', {email}, {labels}::jsonb, {cluster}, {store}, {database},
                 {owner}, {app}, {bucket}, {schema_version},
-                (select shared_key from control.stores where name = {store}), {checksum}, {slug_checksum}
+                (select shared_key from control.stores where name = {store}), {checksum}, {slug_checksum},
+                {tier}, {segment}, {business_type}, {modules}::text[], {max_users}, {max_storage}, {max_requests}
          where {condition}
          on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}",
         slug = literal(new.slug.as_str()),
@@ -79,6 +87,13 @@ pub(in crate::features) fn insert_statement(
         bucket = literal(&resources.bucket),
         checksum = bytes(&identity.checksum(key, id)),
         slug_checksum = bytes(&record::slug(key, new.slug.as_str(), id)),
+        tier = text(new.profile.tier.as_ref()),
+        segment = text(new.profile.segment.as_ref()),
+        business_type = text(new.profile.business_type.as_ref()),
+        modules = literal(&format!("{{{}}}", modules.join(","))),
+        max_users = number(limits.max_users),
+        max_storage = number(limits.max_storage_bytes),
+        max_requests = number(limits.max_requests_a_month),
     )
 }
 
@@ -105,6 +120,8 @@ pub(in crate::features) async fn claim(
          update control.tenants
          set slug = $1, name = $2, admin_email = $3, labels = $4, state = 'provisioning',
              slug_checksum = {checksum},
+             tier = $10, segment = $11, business_type = $12, modules = $13, max_users = $14,
+             max_storage_bytes = $15, max_requests_a_month = $16,
              created_at = now(), updated_at = now()
          from chosen where id = chosen_id returning {COLUMNS}"
     );
@@ -118,6 +135,13 @@ pub(in crate::features) async fn claim(
         .bind(Json(labels))
         .bind(schema_version)
         .bind(record::slug_part(key, new.slug.as_str()).expose_secret().as_slice())
+        .bind(&new.profile.tier)
+        .bind(&new.profile.segment)
+        .bind(&new.profile.business_type)
+        .bind(&new.profile.modules)
+        .bind(new.profile.limits.max_users)
+        .bind(new.profile.limits.max_storage_bytes)
+        .bind(new.profile.limits.max_requests_a_month)
         .fetch_optional(connection)
         .await
         .map_err(DbError::from);
@@ -155,37 +179,43 @@ pub(super) async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
 }
 
-/// Gives a tenant another name and other labels. As a part of a batch it is an operation, too, which
-/// the same statement records.
+/// Gives a tenant another name, other labels and another profile. As a part of a batch it is an operation, too,
+/// which the same statement records.
 pub(super) async fn set_facts(
     connection: &mut PgConnection,
     id: TenantId,
     facts: &Facts,
     part: Option<(OperationId, BatchId, &Authorized<'_>, &Value)>,
 ) -> Result<(), DbError> {
-    let Some((operation, batch, caller, request)) = part else {
-        sqlx::query("update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1")
-            .bind(id)
-            .bind(&facts.name)
-            .bind(Json(&facts.labels))
-            .execute(connection)
-            .await?;
-        return Ok(());
-    };
+    let Facts { name, labels, profile } = facts;
+    let (operation, batch, caller, request) = part
+        .map_or((None, None, None, None), |(id, batch, caller, request)| {
+            (Some(id), Some(batch), Some(caller.to_string()), Some(request))
+        });
     sqlx::query(
         "with changed as (
-             update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1 returning id
+             update control.tenants
+             set name = $2, labels = $3, updated_at = now(), tier = $8, segment = $9, business_type = $10,
+                 modules = $11, max_users = $12, max_storage_bytes = $13, max_requests_a_month = $14
+             where id = $1 returning id
          )
          insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id, finished_at)
-         select $4, id, 'update', 'done', $5, $6, $7, now() from changed",
+         select $4, id, 'update', 'done', $5, $6, $7, now() from changed where $4::uuid is not null",
     )
     .bind(id)
-    .bind(&facts.name)
-    .bind(Json(&facts.labels))
+    .bind(name)
+    .bind(Json(labels))
     .bind(operation)
-    .bind(caller.to_string())
+    .bind(caller)
     .bind(request)
     .bind(batch)
+    .bind(&profile.tier)
+    .bind(&profile.segment)
+    .bind(&profile.business_type)
+    .bind(&profile.modules)
+    .bind(profile.limits.max_users)
+    .bind(profile.limits.max_storage_bytes)
+    .bind(profile.limits.max_requests_a_month)
     .execute(connection)
     .await?;
     Ok(())

@@ -234,7 +234,7 @@ pub(super) async fn insert_issued(
          ){logged}
          select signs, revoked, session_revoked from now"
     );
-    let (signs, revoked, session_revoked): (bool, bool, bool) = sqlx::query_as(AssertSqlSafe(statement))
+    let found: Vec<(bool, bool, bool)> = sqlx::query_as(AssertSqlSafe(statement))
         // What is written into a log is part of the statement, and differs each time.
         .persistent(entry.is_none())
         .bind(token.jti)
@@ -248,8 +248,10 @@ pub(super) async fn insert_issued(
         .bind(token.times.0)
         .bind(token.times.1)
         .bind(token.continues)
-        .fetch_one(control)
+        // To its end: a row comes before what the statement writes is committed.
+        .fetch_all(control)
         .await?;
+    let (signs, revoked, session_revoked) = found.first().copied().unwrap_or_default();
     Ok(match (signs, revoked, session_revoked) {
         (_, _, true) => Recorded::SessionRevoked,
         (_, true, false) => Recorded::Revoked,

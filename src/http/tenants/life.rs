@@ -161,6 +161,7 @@ async fn record(
     }
     let work = session.begin_queueing().await?;
     let ((provisioning, worker), name, stop) = (&*work, TenantRef::Id(tenant.id), CancellationToken::new());
+    let provisioning = provisioning.clone().attempted(request.attempt());
     let changed = provisioning.change(worker, &request.caller, &name, change, &Silent, &stop);
     let changed = Box::pin(changed).await?;
     let operation = changed.operation.filter(|_| changed.outcome == ChangeOutcome::Planned);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,12 +16,14 @@ use super::super::error::RequestError;
 use super::super::etag::{self, IfMatch, IfNoneMatch};
 use super::super::path::InPath;
 use super::super::problem::Problem;
-use super::body::label;
-use crate::features::tenants::{self, Change, TenantRef, TenantView};
-use crate::kernel::{DisplayName, Expected, Slug};
+use super::body::{LimitsBody, given, label};
+use crate::app;
+use crate::features::tenants::{self, Change, ProfileChange, TenantRef, TenantView};
+use crate::features::usage::UsageView;
+use crate::kernel::{DisplayName, Expected, Slug, Word};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(show, update))
+    OpenApiRouter::new().routes(routes!(show, update)).routes(routes!(usage))
 }
 
 /// Show a tenant
@@ -44,6 +47,25 @@ async fn show(
     Ok(known.answer(&TenantView::from(tenant)))
 }
 
+/// Show what a tenant uses this month, and what it may use
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/usage",
+    operation_id = "getTenantUsage",
+    tag = "tenants",
+    params(("id" = String, Path, description = "The tenant's slug or id")),
+    responses((status = 200, body = UsageView), Problem),
+    extensions(("x-permission" = json!("tenant:read"))),
+    security(("token" = []))
+)]
+async fn usage(
+    request: RequestContext,
+    InPath(Parsed(name)): InPath<Parsed<TenantRef>>,
+) -> Result<Json<UsageView>, Problem> {
+    let mut session = request.session().await?;
+    Ok(Json(app::usage_now(&mut session.control, &request.caller, &name).await?))
+}
+
 /// What is to be changed of a tenant; what is not given stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,9 +79,27 @@ struct TenantChange {
     #[serde(default)]
     #[schema(example = json!({ "plan": "gold", "trial": null }))]
     labels: BTreeMap<String, Option<String>>,
+    /// What it pays for, in a word of your own; null takes it off
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "gold")]
+    tier: Option<Option<Parsed<Word>>>,
+    /// Which market it is of, in a word of your own; null takes it off
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "enterprise")]
+    segment: Option<Option<Parsed<Word>>>,
+    /// What it does, in a word of your own; null takes it off
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "law-firm")]
+    business_type: Option<Option<Parsed<Word>>>,
+    /// The modules that are enabled for it, all of them, at most 50
+    #[schema(value_type = Option<Vec<String>>, example = json!(["billing", "crm"]))]
+    modules: Option<Vec<Parsed<Word>>>,
+    /// How much it may use
+    #[serde(default)]
+    limits: LimitsBody,
 }
 
-/// Change a tenant's slug, or its name and labels
+/// Change a tenant's slug, or its name, labels, profile and limits
 #[utoipa::path(
     patch,
     path = "/tenants/{id}",
@@ -80,7 +120,7 @@ async fn update(
     let mut session = request.session().await?;
     let session = &mut *session;
     let id = if let Some(Parsed(slug)) = &body.slug {
-        if body.name.is_some() || !body.labels.is_empty() {
+        if body.is_more_than_a_slug() {
             return Err(RequestError::body("/slug", "it is changed by itself").into());
         }
         let (to, how) = ((&name, slug), (&expected, false));
@@ -94,8 +134,26 @@ async fn update(
 }
 
 impl TenantChange {
+    fn is_more_than_a_slug(&self) -> bool {
+        let words = [&self.tier, &self.segment, &self.business_type];
+        self.name.is_some()
+            || !self.labels.is_empty()
+            || words.into_iter().any(Option::is_some)
+            || self.modules.is_some()
+            || !self.limits.is_empty()
+    }
+
     fn into_change(self, expected: Expected) -> Result<Change, Problem> {
-        let mut change = Change { name: self.name.map(|it| it.0.into()), expected, ..Change::default() };
+        let word = |given: Option<Option<Parsed<Word>>>| given.map(|word| word.map(|it| it.0));
+        let profile = ProfileChange {
+            tier: word(self.tier),
+            segment: word(self.segment),
+            business_type: word(self.business_type),
+            modules: self.modules.map(|all| all.into_iter().map(|it| it.0).collect()),
+            ..self.limits.change()?
+        };
+        let mut change =
+            Change { name: self.name.map(|it| it.0.into()), profile, expected, ..Change::default() };
         for (key, value) in self.labels {
             let given = label("/labels", &key, value.as_deref().unwrap_or_default())?;
             match value {

@@ -45,6 +45,38 @@ fn a_refresh_token_is_exchanged_once() {
 }
 
 #[test]
+fn requests_that_follow_each_other_log_in_to_no_database() {
+    let (world, server) = acme();
+    world.ok(&["tenant", "create", "beech"]);
+    let signed_in = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let (token, mut refresh) =
+        (signed_in["access_token"].as_str().unwrap(), signed_in["refresh_token"].clone());
+    let logins = || {
+        let text = server.send("GET", "/metrics", &[], &[]).body;
+        let mut all: Vec<String> =
+            text.lines().filter(|line| line.starts_with("nexus_pool_logins_total")).map(str::to_owned).collect();
+        all.sort();
+        all
+    };
+    let mut round = || {
+        let pair = server.send_json("POST", "/auth/refresh-token", &[], &json!({ "refresh_token": refresh }));
+        refresh = pair.ok()["refresh_token"].clone();
+        for path in ["/users", "/users?search=a", "/roles", "/groups", "/audit", "/auth/sessions", "/api-keys", "/files"] {
+            server.get(path, token).ok();
+        }
+        let wrong = server.login(Some("acme"), "ann@acme.example", "wrong");
+        assert_eq!(wrong.status, 401);
+    };
+    round();
+    let before = logins();
+    assert_eq!(before.len(), 2);
+    for _ in 0..5 {
+        round();
+    }
+    assert_eq!(logins(), before);
+}
+
+#[test]
 fn a_list_is_gone_through_by_cursor_in_any_order() {
     let (world, server) = acme();
     for name in ["bob", "cy", "di", "ed"] {

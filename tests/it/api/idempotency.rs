@@ -173,6 +173,66 @@ fn killed_after_the_change_it_is_not_made_again() {
 }
 
 #[test]
+fn killed_after_an_operation_was_recorded_the_same_operation_is_the_answer() {
+    let world = World::new();
+    super::operator(&world, "ops@example.com", "Provisioner");
+    let settings = [("timeout_seconds", "1")];
+    let dying = ApiServer::start_to(&world, &settings, ("create.reserve.after", "kill"));
+    let token = super::operator_token(&dying, "ops@example.com");
+    let headers = [&*bearer(&token), KEY, "Content-Type: application/json"];
+    let body = json!({ "slug": "acme" });
+    let socket = dying.send_only("POST", "/tenants", &headers, body.to_string().as_bytes());
+    assert!(!matches!(socket.peek(&mut [0]), Ok(1)));
+    let server = ApiServer::start_with(&world, &settings);
+    let again = || server.send_json("POST", "/tenants", &[&bearer(&token), KEY], &body);
+    let mut answer = again();
+    for _ in 0..600 {
+        if answer.status != 409 || answer.json()["code"] != "idempotency_key_in_use" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        answer = again();
+    }
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.header("idempotency-replayed"), Some("true"));
+    let operations = world.control_sql("select id from control.operations");
+    assert_eq!(answer.header("location"), Some(&*format!("/operations/{}", operations.join(","))));
+    assert_eq!(
+        (&answer.json()["operation"], &answer.json()["slug"]),
+        (&json!(operations[0]), &json!("acme"))
+    );
+    super::done(&server, &token, &answer);
+    // Nor does it change once the tenant is there.
+    assert_eq!(again().json()["operation"], json!(operations[0]));
+    assert_eq!(world.control_sql("select count(*) from control.operations"), ["1"]);
+}
+
+/// Keeps every change of a tenant's realm waiting until it is dropped.
+struct Holder(std::process::Child);
+
+impl Holder {
+    fn of(world: &World, slug: &str) -> Self {
+        let statement = "begin; select from nexus.identity_lock for update; select pg_sleep(60)";
+        let mut psql = std::process::Command::new("psql");
+        psql.args(["-X", "-q", "-c", statement]).env("PGPASSWORD", world.stack().password());
+        psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
+        psql.env("PGUSER", "nexus").env("PGDATABASE", world.database_of(slug));
+        let psql = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let sleeps =
+            "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+        world.until(&world.database_of(slug), sleeps, |rows| rows == ["1"]);
+        Self(psql)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
 fn a_client_that_goes_away_finds_the_answer_later() {
     let (world, server, token) = acme_and_token();
     let database = world.database_of("acme");

@@ -35,6 +35,7 @@ mod stopping;
 mod switch;
 mod tenants;
 mod tls;
+mod usage;
 mod users;
 mod versions;
 

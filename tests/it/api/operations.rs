@@ -44,6 +44,34 @@ fn what_waits_for_workers_is_taken_up_by_whoever_starts() {
 }
 
 #[test]
+fn an_operation_that_fails_before_its_first_step_ends_with_why() {
+    let world = World::new();
+    operator(&world, "ops@example.com", "Provisioner");
+    let server = ApiServer::start_to(&world, &[], ("create.reserve.after", "kill"));
+    let token = operator_token(&server, "ops@example.com");
+    let _ =
+        std::panic::catch_unwind(|| server.change("POST", "/tenants", &token, &json!({ "slug": "acme" })));
+    assert_eq!(server.died(), Some(9));
+    world.control_sql(
+        "update control.sealed_secrets set sealed = '\\x00'
+         where tenant_id = (select id from control.tenants where slug = 'acme')",
+    );
+    let second = ApiServer::start(&world);
+    let list =
+        until(&second, "/operations?tenant=acme&state=stopped", &token, |list| !each(list, "id").is_empty());
+    let operation = &list["data"][0];
+    assert!(
+        operation["error"]["code"].is_string() && operation["error"]["message"].is_string(),
+        "{operation}"
+    );
+    assert!(operation["retry_at"].is_null() && operation["driven_by"] != "worker", "{operation}");
+    // Who follows it is not kept waiting.
+    let place = format!("/operations/{}", each(&list, "id")[0]);
+    let events = events_of(&follow(&second, &place, &token, &[]).body);
+    assert_eq!(events.last().unwrap().2["state"], "stopped");
+}
+
+#[test]
 fn what_a_person_carries_out_no_worker_touches_until_it_is_handed_over() {
     let (world, server, token) = operated("Provisioner");
     world.killed_at("create.database.after", &["tenant", "create", "acme"]);

@@ -5,7 +5,7 @@ use nexus::features::placement::PlacementRequest;
 use nexus::features::provisioning::{
     CreateOutcome, CreateRequest, Created, Provisioning, ProvisioningError, Worker,
 };
-use nexus::features::tenants::{NewTenant, TenantState};
+use nexus::features::tenants::{NewTenant, Profile, TenantState};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{Caller, ErrorKind, Failure, Labels};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,13 @@ async fn create(door: &Door, caller: &Caller, tenant: NewTenant) -> Result<Creat
 }
 
 fn ash() -> NewTenant {
-    NewTenant { slug: "ash".parse().unwrap(), name: None, admin_email: None, labels: Labels::new() }
+    NewTenant {
+        slug: "ash".parse().unwrap(),
+        name: None,
+        admin_email: None,
+        labels: Labels::new(),
+        profile: Profile::default(),
+    }
 }
 
 #[test]

@@ -19,11 +19,12 @@ use nexus::features::provisioning::{
     AdoptRequest, Batch, BatchOptions, Change, CreateRequest, Direction, Facility, OperationFilter,
     OperationView, PoolView, Provisioning, RepairSelection, plan_create,
 };
-use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
+use nexus::features::tenants::{self, NewTenant, Profile, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
     ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
     Revocation, TokenError, Verifier,
 };
+use nexus::features::usage::{self, Counted, Month};
 use nexus::features::{audit, doctor, files, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
@@ -83,9 +84,13 @@ macro_rules! rows {
     };
 }
 
+fn this_month() -> Month {
+    Month::of(time::OffsetDateTime::now_utc())
+}
+
 fn new_tenant(thing: &Thing) -> NewTenant {
     let slug = format!("x-{}", thing.row.slug).parse().unwrap();
-    NewTenant { slug, name: None, admin_email: None, labels: Labels::new() }
+    NewTenant { slug, name: None, admin_email: None, labels: Labels::new(), profile: Profile::default() }
 }
 
 fn sources() -> migrations::Sources {
@@ -317,6 +322,11 @@ fn platform() -> Vec<Row> {
         };
         Platform "tenants::get" "tenant:read" |d, c, t| tenants::get(&mut d.app.control, c, &t.tenant);
         Platform "tenants::find" "tenant:read" |d, c, t| tenants::find(&mut d.app.control, c, &t.tenant);
+        Platform "usage::of" "tenant:read" |d, c, t| usage::of(&mut d.app.control, c, &t.tenant, this_month());
+        Platform "usage::add" "tenant:update" |d, c, t| {
+            let counted = Counted { tenant: t.row.id, month: this_month(), requests: 1 };
+            usage::add(&mut d.app.control, c, &[counted])
+        };
         Enter "tenants::enter" "tenant:read" |d, c, t| tenants::enter(&mut d.app.control, c, &t.tenant);
         Platform "tenants::changed_since" "tenant:read" |d, c, t|
             tenants::changed_since(&mut d.app.control, c, None);

@@ -4,7 +4,7 @@
 use nexus::app::App;
 use nexus::features::placement::PlacementRequest;
 use nexus::features::provisioning::{CreateOutcome, CreateRequest};
-use nexus::features::tenants::NewTenant;
+use nexus::features::tenants::{NewTenant, Profile};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{Labels, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,13 @@ impl World {
 fn request(slug: &str, admin: Option<&str>, admin_password: Option<SecretString>) -> CreateRequest {
     let (slug, admin_email) = (slug.parse().unwrap(), admin.map(|email| email.parse().unwrap()));
     CreateRequest {
-        tenant: NewTenant { slug, name: None, admin_email, labels: Labels::new() },
+        tenant: NewTenant {
+            slug,
+            name: None,
+            admin_email,
+            labels: Labels::new(),
+            profile: Profile::default(),
+        },
         admin_password,
         detach: false,
         wait: false,

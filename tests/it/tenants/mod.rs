@@ -9,6 +9,7 @@ mod env_files;
 mod list;
 mod many;
 mod neighbours;
+mod profile;
 mod questions;
 mod rename;
 mod selectors;

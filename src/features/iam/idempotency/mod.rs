@@ -90,6 +90,8 @@ pub enum Begun {
     Now(Attempt),
     /// It was done.
     Before(KeptAnswer),
+    /// It was carried out, at least in part, by this attempt, whose answer was lost.
+    Lost(Uuid),
 }
 
 /// A request that cannot be carried out with its key.
@@ -157,7 +159,7 @@ impl IdempotencyKey {
                     Some(bytes) => Ok(Begun::Before(KeptAnswer { status: status.unsigned_abs(), bytes })),
                     None => Err(IdempotencyError::AnswerLost),
                 },
-                None if row.lost => Err(IdempotencyError::AnswerLost),
+                None if row.lost => Ok(Begun::Lost(row.attempt)),
                 None => Err(IdempotencyError::InUse),
             };
         }
@@ -194,6 +196,13 @@ impl Attempt {
 /// When another try has taken the key meanwhile: then this one must not be committed.
 pub(in crate::features) async fn mark(realm: &mut PgConnection, attempt: &Attempt) -> Result<(), IamError> {
     if store::mark(realm, attempt).await? { Ok(()) } else { Err(IamError::Overtaken) }
+}
+
+/// The statement that does so where a condition holds, as text that can travel with others: it gives the attempt, or
+/// nothing where it holds the key no more. Only of the platform's realm.
+#[must_use]
+pub(in crate::features) fn mark_statement(attempt: &Attempt, condition: &str) -> String {
+    store::mark_statement(attempt, condition)
 }
 
 impl Realm {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::Attempt;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, bytes};
 
 /// A key that is taken.
 #[derive(FromRow)]
@@ -13,6 +14,7 @@ pub(super) struct Row {
     pub(super) fingerprint: Vec<u8>,
     /// Carried out, and nobody is left who would give the answer.
     pub(super) lost: bool,
+    pub(super) attempt: Uuid,
     pub(super) status: Option<i16>,
     pub(super) answer: Option<Vec<u8>>,
 }
@@ -47,7 +49,7 @@ pub(super) async fn take(
 /// The row of a key.
 pub(super) async fn row(realm: &mut PgConnection, key: &Attempt) -> Result<Option<Row>, DbError> {
     Ok(sqlx::query_as(
-        "select fingerprint, carried_out and lease_until < now() as lost, status, answer from nexus.idempotency_keys
+        "select fingerprint, carried_out and lease_until < now() as lost, attempt, status, answer from nexus.idempotency_keys
          where caller = $1 and key_hash = $2",
     )
     .bind(key.caller)
@@ -68,6 +70,17 @@ pub(super) async fn mark(realm: &mut PgConnection, attempt: &Attempt) -> Result<
     .execute(realm)
     .await?;
     Ok(marked.rows_affected() == 1)
+}
+
+/// The same as a statement's text, where a condition holds.
+pub(super) fn mark_statement(attempt: &Attempt, condition: &str) -> String {
+    format!(
+        "update nexus.idempotency_keys set carried_out = true
+         where caller = '{}' and key_hash = {} and attempt = '{}' and {condition} returning attempt",
+        attempt.caller,
+        bytes(&attempt.key),
+        attempt.id,
+    )
 }
 
 /// Keeps an answer, and forgets some of the keys that are over.

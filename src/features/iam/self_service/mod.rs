@@ -86,15 +86,27 @@ impl Admitted {
 /// known address is told that it is known, by a message to it.
 ///
 /// # Errors
-/// The realm's. With an invitation, as [`signin::redeem`].
+/// The realm's; [`IamError::UserLimit`], whatever the address. With an invitation, as [`signin::redeem`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn register(realm: &mut Realm, new: Registering) -> Result<(), IamError> {
     if let Some(token) = &new.invitation {
         let name = new.name.as_ref();
         return signin::accept(realm, token, (&new.email, name), &new.password).await.map(drop);
     }
+    let most_users = realm.most_users();
     let mut tx = realm.anonymous_tx().await?;
+    // Where users are limited, whoever makes some waits for the others.
+    if most_users.is_some() {
+        super::store::lock(&mut tx).await?;
+    }
     store::forget_unconfirmed(&mut tx).await.map_err(IamError::of_older_realm)?;
+    if let Some(limit) = most_users
+        && super::store::count_users(&mut tx).await? >= limit
+    {
+        // Those who were forgotten stay so.
+        tx.commit().await.map_err(DbError::from)?;
+        return Err(IamError::UserLimit { limit });
+    }
     let is_due = store::count_message(&mut tx, &new.email.key()).await?;
     let account = store::account(&mut tx, &new.email.key()).await?;
     let told = register_by_standing(&mut tx, (is_due, account), &new).await?;

@@ -182,7 +182,8 @@ pub async fn delete(
 /// Has a deleted user back, with the roles and groups that it had.
 ///
 /// # Errors
-/// Without `user:delete` on it; [`IamError::Access`] when it holds what the caller does not.
+/// Without `user:delete` on it; [`IamError::Access`] when it holds what the caller does not;
+/// [`IamError::UserLimit`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -198,6 +199,9 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
                 why: "nothing is left to undelete",
                 hint: Hint::new("create them again", UserAction::CreateInvited(work.place.hinted())),
             });
+        }
+        if work.room_for_users().await? == Some(0) {
+            return Err(work.full());
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
         finish(work, "user.undelete", user, json!({})).await

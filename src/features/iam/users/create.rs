@@ -65,7 +65,7 @@ pub struct Created {
 ///
 /// # Errors
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
-/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::Access`] when a role or group holds what the
+/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::UserLimit`]; [`IamError::Access`] when a role or group holds what the
 /// caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
@@ -83,7 +83,10 @@ pub async fn create(
         let email = new.email.clone();
         let new = Prepared::new(new, (first, sign_in), false);
         let mut work = realm.write(caller).await?;
-        let made = insert(&mut work, std::slice::from_ref(&new)).await?;
+        let Made { made, full } = insert(&mut work, std::slice::from_ref(&new)).await?;
+        if !full.is_empty() {
+            return Err(work.full());
+        }
         let user = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
         if made.is_empty() {
             return Err(taken(&email, user, work.place.hinted()));
@@ -119,12 +122,17 @@ fn taken(email: &Email, user: Option<User>, at: InRealm) -> IamError {
     }
 }
 
-/// Inserts rows; gives the ids of those that were made, by their place in the list. Those whose address
-/// is taken are left alone.
-pub(super) async fn insert(
-    work: &mut RealmTx<'_>,
-    new: &[Prepared],
-) -> Result<BTreeMap<usize, UserId>, IamError> {
+/// What came of rows.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// The ids of those that were made, by their place in the list.
+    pub(super) made: BTreeMap<usize, UserId>,
+    /// The places of those for whom there was no room.
+    pub(super) full: BTreeSet<usize>,
+}
+
+/// Inserts rows, the first ones where there is no room for all. Those whose address is taken are left alone.
+pub(super) async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<Made, IamError> {
     work.actor.require(work.caller, "user:create", &Map::new())?;
     let distinct = |of: fn(&NewUser) -> &Vec<Name>| -> BTreeSet<&Name> {
         new.iter().flat_map(|prepared| of(&prepared.user)).collect()
@@ -153,21 +161,30 @@ pub(super) async fn insert(
         rows.states.push(prepared.state.as_str());
         rows.hashes.push(hash);
     }
+    let room = work.room_for_users().await?;
     let inserted: BTreeSet<UserId> = store::insert(&mut work.tx, &rows).await?.into_iter().collect();
-    let made: BTreeMap<usize, UserId> = rows
+    let mut made: BTreeMap<usize, UserId> = rows
         .ids
         .iter()
         .enumerate()
         .map(|(index, id)| (index, UserId::from(*id)))
         .filter(|(_, id)| inserted.contains(id))
         .collect();
+    // Only now is it known whose address was free.
+    let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
+    let full: BTreeMap<usize, UserId> = made.iter().skip(room).map(|(at, id)| (*at, *id)).collect();
+    if !full.is_empty() {
+        made.retain(|at, _| !full.contains_key(at));
+        let ids: Vec<Uuid> = full.values().map(|id| id.uuid()).collect();
+        store::remove_new(&mut work.tx, &ids).await?;
+    }
     attach(work, new, &made, (&role_ids, &group_ids)).await?;
     for (index, id) in &made {
         let user = &new[*index].user;
         let detail = json!({ "state": rows.states[*index], "roles": user.roles, "groups": user.groups });
         work.note("user.create", Some(*id), detail);
     }
-    Ok(made)
+    Ok(Made { made, full: full.into_keys().collect() })
 }
 
 /// Grants roles, adds to groups, keeps invitations, asks for messages.

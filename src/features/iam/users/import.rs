@@ -17,7 +17,7 @@ use super::super::model::{NewUser, UserState};
 use super::super::realm::Realm;
 use super::super::rules::Rules;
 use super::super::{groups, roles};
-use super::create::{self, Prepared};
+use super::create::{self, Made, Prepared};
 use crate::infra::failpoint;
 use crate::kernel::{AnyFailure, Caller, Failure, UserId};
 
@@ -298,19 +298,21 @@ async fn make(
     }
     let dry_run = realm.is_dry_run();
     let mut work = realm.write(caller).await?;
-    let made = create::insert(&mut work, &new).await?;
+    let Made { made, full } = create::insert(&mut work, &new).await?;
     if atomic {
         let at = work.place.hinted();
-        let taken = places.iter().enumerate().filter(|(index, _)| !made.contains_key(index));
+        let taken =
+            places.iter().enumerate().filter(|(index, _)| !made.contains_key(index) && !full.contains(index));
         let taken = taken.map(|(_, (line, email))| {
             let name = email.clone();
             RefusedRow::new(*line, &IamError::Exists { what: "user", name, at: at.clone() })
         });
+        let full_rows = full.iter().filter_map(|at| Some(RefusedRow::new(places.get(*at)?.0, &work.full())));
         let unmade = refused.iter().filter_map(|row| match &row.outcome {
             RowOutcome::Failed(error) => Some(RefusedRow::new(row.line, error)),
             _ => None,
         });
-        let mut rows: Vec<_> = unmade.chain(taken).collect();
+        let mut rows: Vec<_> = unmade.chain(taken).chain(full_rows).collect();
         rows.sort_by_key(|row| row.line);
         if !rows.is_empty() {
             return Err(IamError::NoneMade { rows });
@@ -319,9 +321,11 @@ async fn make(
     let tokens = made.keys().filter_map(|at| Some((&*places[*at].1, new[*at].invitation()?.text())));
     report.invitations(&tokens.collect::<Vec<_>>()).map_err(IamError::Report)?;
     failpoint::pass(|| "user.create.told".to_owned()).await;
+    let limit = work.most_users();
     work.commit().await?;
     failpoint::pass(|| "user.create.batch".to_owned()).await;
     let outcome = |at: usize, new: &Prepared| match made.get(&at) {
+        None if full.contains(&at) => RowOutcome::Failed(IamError::UserLimit { limit }),
         None => RowOutcome::Unchanged,
         Some(_) if dry_run => RowOutcome::Planned,
         Some(id) => RowOutcome::Created {

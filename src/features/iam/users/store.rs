@@ -239,6 +239,12 @@ pub(super) async fn insert(realm: &mut PgConnection, rows: &NewRows) -> Result<V
     .await?)
 }
 
+/// Takes users back that were made in this transaction.
+pub(super) async fn remove_new(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.users where id = any ($1)").bind(users).execute(realm).await?;
+    Ok(())
+}
+
 /// Grants roles to users, pair by pair; gives how many they had not.
 pub(in super::super) async fn insert_roles(
     realm: &mut PgConnection,

@@ -46,7 +46,7 @@ enum Undo {
     /// It is not finished.
     Operation,
     Change(Change),
-    Labels(Box<(Facts, Facts)>),
+    Facts(Box<(Facts, Facts)>),
 }
 
 /// The way back of a batch.
@@ -137,18 +137,18 @@ impl Provisioning {
                     Err(error) => Err(error),
                 }
             }
-            Undo::Labels(facts) => {
+            Undo::Facts(facts) => {
                 let (before, after) = &**facts;
                 let mut control = worker.control.lock().await;
                 let batch = self.batch.map(|batch| batch.id);
-                let labels = (&before.labels, &after.labels);
+                let facts = (before, after);
                 let caller =
                     &access::authorize(&mut control, caller, &rights::TENANT_UPDATE, name.about()).await?;
                 let put_back =
-                    tenants::put_labels_back(&mut control, caller, member.tenant, labels, batch).await?;
+                    tenants::put_facts_back(&mut control, caller, member.tenant, facts, batch).await?;
                 let tenant = tenants::read(&mut control, caller, &name).await?;
                 match put_back {
-                    None => Err(labels_changed(&member.slug)),
+                    None => Err(facts_changed(&member.slug)),
                     Some(true) => Ok(Changed::of(ChangeOutcome::Updated, None, tenant)),
                     Some(false) => Ok(Changed::of(ChangeOutcome::Unchanged, None, tenant)),
                 }
@@ -187,8 +187,11 @@ impl Provisioning {
     }
 }
 
-fn labels_changed(slug: &str) -> ProvisioningError {
-    ProvisioningError::ChangedSince { slug: slug.to_owned(), by: "its labels are others now".to_owned() }
+fn facts_changed(slug: &str) -> ProvisioningError {
+    ProvisioningError::ChangedSince {
+        slug: slug.to_owned(),
+        by: "what it changed was changed again".to_owned(),
+    }
 }
 
 impl Member {
@@ -202,7 +205,7 @@ impl Member {
                 kind: kind.clone(),
                 running: *running,
             },
-            (None, Undo::Labels(_)) => labels_changed(&self.slug),
+            (None, Undo::Facts(_)) => facts_changed(&self.slug),
             (None, _) => ProvisioningError::ChangedSince { slug: self.slug.clone(), by: ANOTHER.to_owned() },
         }
     }
@@ -218,14 +221,14 @@ impl store::MemberRow {
         matches!(self.state.as_str(), "running" | "stopped" | "rolling_back")
     }
 
-    /// `None` where it was rolled back already. Labels are put back whatever else changes the tenant.
+    /// `None` where it was rolled back already. Labels and the like are put back whatever else changes the tenant.
     fn member(self, runs: bool) -> Option<Member> {
         if self.state == "rolled_back" {
             return None;
         }
         let (prospect, undo) =
             if self.is_half_done() { (Prospect::Planned, Undo::Operation) } else { self.undo()? };
-        let other = self.other_id.zip(self.other_kind).filter(|_| !matches!(undo, Undo::Labels(_)));
+        let other = self.other_id.zip(self.other_kind).filter(|_| !matches!(undo, Undo::Facts(_)));
         let prospect = if other.is_some() { Prospect::InProgress } else { prospect };
         let other = other.map(|(id, kind)| (id, kind, runs));
         Some(Member { tenant: self.tenant_id, slug: self.slug, operation: self.id, prospect, undo, other })
@@ -240,13 +243,18 @@ impl store::MemberRow {
             "undelete" => (Change::Delete, matches!(self.tenant_state, Active | Suspended)),
             "update" => {
                 let (before, after) = (self.facts("before")?, self.facts("after")?);
-                let prospect = tenants::prospect_of_labels(&self.labels.0, (&before.labels, &after.labels));
+                let now = Facts {
+                    labels: self.labels.0.clone(),
+                    profile: self.profile.clone(),
+                    name: String::new(),
+                };
+                let prospect = tenants::prospect_of_facts(&now, (&before, &after));
                 let prospect = match prospect {
                     None => Prospect::ChangedSince,
                     Some(true) => Prospect::Planned,
                     Some(false) => Prospect::Unchanged,
                 };
-                return Some((prospect, Undo::Labels(Box::new((before, after)))));
+                return Some((prospect, Undo::Facts(Box::new((before, after)))));
             }
             _ => return None,
         };

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 
 use crate::features::access::Authorized;
-use crate::features::tenants::TenantState;
+use crate::features::tenants::{Profile, TenantState};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{BatchId, Labels, OperationId, TenantId};
 
@@ -57,6 +57,8 @@ pub(super) struct MemberRow {
     pub(super) request: Value,
     pub(super) tenant_state: TenantState,
     pub(super) labels: Json<Labels>,
+    #[sqlx(flatten)]
+    pub(super) profile: Profile,
     /// Whether nothing else opened, closed or removed the tenant since.
     pub(super) is_last: bool,
     /// Whether a rollback of the batch began to change the tenant back, and is not finished.
@@ -77,6 +79,7 @@ pub(super) async fn members(control: &mut PgConnection, id: BatchId) -> Result<V
     let statement = format!(
         "select operations.id, tenant_id, slug, operations.kind, operations.state, request,
                 tenants.state as tenant_state, labels,
+                tier, segment, business_type, modules, max_users, max_storage_bytes, max_requests_a_month,
                 not exists (select from control.operations as later
                             where later.tenant_id = operations.tenant_id and later.state <> 'rolled_back'
                               and later.kind in ('suspend', 'resume', 'delete', 'undelete', 'purge')

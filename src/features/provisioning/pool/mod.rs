@@ -20,7 +20,7 @@ use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{PlacementError, PlacementRequest};
-use crate::features::tenants::{self, NewTenant, TenantRef};
+use crate::features::tenants::{self, NewTenant, Profile, TenantRef};
 use crate::infra::crypto::random;
 use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::infra::failpoint;
@@ -204,10 +204,9 @@ impl Provisioning {
         if let Some((name, value)) = first {
             self.secrets.put(&mut tx, tenant.id, name, value).await?;
         }
-        let facts = json!({
-            "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels,
-            "from_pool": true,
-        });
+        let mut facts = new.asked();
+        facts.insert("from_pool".to_owned(), true.into());
+        let facts = facts.into();
         let (store, kind, action) = (None, "claim", "tenant.create");
         let waits = request.waits_for(self);
         let line = OperationLine {
@@ -218,6 +217,7 @@ impl Provisioning {
             batch: None,
             store,
             waits,
+            attempt: self.attempt.as_ref(),
         };
         let steps = steps::outline(&steps::claim());
         let taken = super::store::take_with_intent(&mut tx, caller, &line, &steps, action).await?;
@@ -253,6 +253,7 @@ fn unnamed((cluster, store): (&str, &str)) -> Result<CreateRequest, Provisioning
             name: Some("ready for use".to_owned()),
             admin_email: None,
             labels: Labels::new(),
+            profile: Profile::default(),
         },
         admin_password: None,
         detach: false,

@@ -9,15 +9,18 @@ use serde::Serialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::change::{ChangeOutcome, Changed};
 use super::error::ProvisioningError;
 use super::recovery::Direction;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
-use crate::features::tenants::{Tenant, TenantRef};
+use crate::features::iam::idempotency::Attempt;
+use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{PgConnection, durable_transaction, stored_as_text};
-use crate::kernel::{Caller, OperationId, Progress};
+use crate::kernel::{Caller, Failure, OperationId, Progress};
 
 mod store;
 
@@ -61,6 +64,31 @@ impl Provisioning {
         Self { driven_by: DrivenBy::Worker, ..self }
     }
 
+    /// The same, as a part of an attempt to carry out a request once.
+    #[must_use]
+    pub fn attempted(self, attempt: Option<Attempt>) -> Self {
+        Self { attempt, ..self }
+    }
+
+    /// What an attempt to carry out a request recorded, whose answer was lost: as it was answered, with the tenant as
+    /// it is now.
+    ///
+    /// # Errors
+    /// Without `operation:read`; the control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn recorded_by(
+        control: &mut PgConnection,
+        caller: &Caller,
+        attempt: Uuid,
+    ) -> Result<Option<Changed>, ProvisioningError> {
+        access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
+        let Some((operation, tenant)) = super::store::of_attempt(control, attempt).await? else {
+            return Ok(None);
+        };
+        let tenant = tenants::by_id(control, tenant).await?;
+        Ok(tenant.map(|tenant| Changed::of(ChangeOutcome::Planned, Some(operation), tenant)))
+    }
+
     /// Whether what is asked for is recorded only.
     pub(super) fn only_records(&self) -> bool {
         self.driven_by == DrivenBy::Worker
@@ -81,8 +109,8 @@ impl Provisioning {
         Ok(store::queued(control, MOST_ATTEMPTS, limit).await?)
     }
 
-    /// Carries out an operation that is a worker's to carry out. What trying again cannot help is left to a
-    /// person.
+    /// Carries out an operation that is a worker's to carry out. Why it failed is recorded with it, wherever it
+    /// did. What trying again cannot help, or did not help often enough, is left to a person.
     ///
     /// # Errors
     /// As [`Provisioning::take_up`]; [`ProvisioningError::Over`] where it is not a worker's any more.
@@ -98,11 +126,26 @@ impl Provisioning {
         let caller = &worker.authorize(caller, &rights::OPERATION_RESUME, About::Platform).await?;
         let ended =
             Box::pin(self.take_up_for(worker, caller, id, Direction::AsRecorded, (progress, stop))).await;
-        if let Err(error @ ProvisioningError::Stopped { rolled_back: false, .. }) = &ended
-            && !error.is_passing()
-        {
-            store::leave_to_person(&mut *worker.control.lock().await, id).await?;
-        }
+        let (error, counted) = match &ended {
+            Err(error @ ProvisioningError::Stopped { rolled_back: false, .. }) => (error, true),
+            // Somebody else's, or over.
+            Ok(_)
+            | Err(
+                ProvisioningError::Stopped { .. }
+                | ProvisioningError::InProgress { .. }
+                | ProvisioningError::Over { .. }
+                | ProvisioningError::NoOperation { .. },
+            ) => return ended,
+            // Before the attempt was counted.
+            Err(error) => (error, false),
+        };
+        let failed = store::Failed {
+            code: error.code(),
+            message: &error.to_string(),
+            counted,
+            try_again: error.is_passing(),
+        };
+        store::failed(&mut *worker.control.lock().await, id, failed, MOST_ATTEMPTS).await?;
         ended
     }
 

@@ -31,15 +31,50 @@ pub(super) async fn queued(
     .await?)
 }
 
-/// Leaves an operation that stopped to a person.
-pub(super) async fn leave_to_person(control: &mut PgConnection, id: OperationId) -> Result<(), DbError> {
-    sqlx::query(
-        "update control.operations set driven_by = 'person', retry_at = null
-         where id = $1 and driven_by = 'worker' and state in ('running', 'stopped', 'rolling_back')",
-    )
-    .bind(id)
-    .execute(control)
-    .await?;
+/// Why a worker's attempt failed.
+pub(super) struct Failed<'a> {
+    pub(super) code: &'static str,
+    pub(super) message: &'a str,
+    /// Whether the attempt was counted when it began.
+    pub(super) counted: bool,
+    pub(super) try_again: bool,
+}
+
+/// Records why a worker's attempt failed, unless one of its steps did, and when the next one is; without a next one
+/// the operation is left to a person. One that another process is at work on already is left alone.
+pub(super) async fn failed(
+    control: &mut PgConnection,
+    id: OperationId,
+    Failed { code, message, counted, try_again }: Failed<'_>,
+    most_attempts: i16,
+) -> Result<(), DbError> {
+    let held = is_held("'nexus:tenant:' || tenant_id::text");
+    let statement = format!(
+        "with failed as (
+             select id, attempts + case when $4 then 0 else 1 end as attempts,
+                    jsonb_build_object('code', $2::text, 'message', $3::text) as error
+             from control.operations
+             where id = $1 and driven_by = 'worker' and state in ('running', 'stopped', 'rolling_back') and not {held}
+             for no key update
+         )
+         update control.operations
+         set state = case when state = 'rolling_back' then state else 'stopped' end,
+             error = case when $4 then coalesce(operations.error, failed.error) else failed.error end,
+             attempts = failed.attempts, updated_at = now(),
+             driven_by = case when $5 and failed.attempts < $6 then 'worker' else 'person' end,
+             retry_at = case when $5 and failed.attempts < $6 then
+                 greatest(retry_at, now() + interval '1 second' * least(60, 2 ^ (failed.attempts - 1))) end
+         from failed where operations.id = failed.id"
+    );
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(id)
+        .bind(code)
+        .bind(message)
+        .bind(counted)
+        .bind(try_again)
+        .bind(most_attempts)
+        .execute(control)
+        .await?;
     Ok(())
 }
 

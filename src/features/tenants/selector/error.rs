@@ -2,6 +2,7 @@
 
 use crate::kernel::Failure;
 use crate::kernel::label::LabelError;
+use crate::kernel::word::WordError;
 
 /// A selector that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Failure)]
@@ -12,7 +13,7 @@ pub enum SelectorError {
     Empty,
     /// A word that is neither one of the keys nor marked as a label.
     #[error(
-        "tenants cannot be selected by {key:?}: use one of state, cluster, store, slug, name, created, reason, suspended, suspended_by, or label.KEY"
+        "tenants cannot be selected by {key:?}: use one of state, cluster, store, slug, name, created, reason, suspended, suspended_by, tier, segment, business_type, module, or label.KEY"
     )]
     #[failure(Invalid, "selector_invalid")]
     #[hint(if !nearest.is_empty(), "did you mean {}?", nearest.join(" or "))]
@@ -35,6 +36,10 @@ pub enum SelectorError {
     #[error("{0:?} is not a time: a date (2026-01-31), an RFC 3339 time, or an age (30m, 12h, 7d, 4w)")]
     #[failure(Invalid, "selector_invalid")]
     Time(String),
+    /// A text that is no module.
+    #[error(transparent)]
+    #[failure(Invalid, "selector_invalid")]
+    Word(#[from] WordError),
     /// An invalid label key or value.
     #[error(transparent)]
     #[failure(Invalid, "selector_invalid")]

@@ -6,6 +6,7 @@
 use time::OffsetDateTime;
 
 use super::model::TenantState;
+use crate::kernel::Word;
 
 mod error;
 mod parse;
@@ -16,8 +17,21 @@ pub(super) use parse::like_literal;
 pub(super) use store::push;
 
 /// What a person can select by, labels apart; the names of JSON's fields.
-pub const KEYS: [&str; 9] =
-    ["state", "cluster", "store", "slug", "name", "created", "reason", "suspended", "suspended_by"];
+pub const KEYS: [&str; 13] = [
+    "state",
+    "cluster",
+    "store",
+    "slug",
+    "name",
+    "created",
+    "reason",
+    "suspended",
+    "suspended_by",
+    "tier",
+    "segment",
+    "business_type",
+    "module",
+];
 
 /// Conditions that a tenant must all meet. None: every tenant that is not gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +52,8 @@ enum Condition {
     Suspended { not: bool, from: Option<Moment>, before: Option<Moment> },
     /// Suspended with one of these texts, or with none of them.
     Suspension { field: SuspensionField, not: bool, any: Vec<Pattern> },
+    /// With one of these modules, or with none of them.
+    Module { not: bool, any: Vec<Word> },
     /// With this label, or without it.
     Present { key: String, not: bool },
     /// With one of these values of a label; or with none of them, the label's absence included.
@@ -51,6 +67,9 @@ enum TextField {
     Store,
     Slug,
     Name,
+    Tier,
+    Segment,
+    BusinessType,
 }
 
 /// What is compared of a suspension.
@@ -98,6 +117,30 @@ impl Selector {
     #[must_use]
     pub fn store(name: &str) -> Self {
         Self::text(TextField::Store, name)
+    }
+
+    /// Those of a tier.
+    #[must_use]
+    pub fn tier(word: &Word) -> Self {
+        Self::text(TextField::Tier, word.as_str())
+    }
+
+    /// Those of a segment.
+    #[must_use]
+    pub fn segment(word: &Word) -> Self {
+        Self::text(TextField::Segment, word.as_str())
+    }
+
+    /// Those of a type of business.
+    #[must_use]
+    pub fn business_type(word: &Word) -> Self {
+        Self::text(TextField::BusinessType, word.as_str())
+    }
+
+    /// Those with a module.
+    #[must_use]
+    pub fn module(word: Word) -> Self {
+        Self { conditions: vec![Condition::Module { not: false, any: vec![word] }] }
     }
 
     fn text(field: TextField, text: &str) -> Self {
@@ -151,6 +194,7 @@ impl Selector {
             Condition::Created { .. }
             | Condition::Suspended { .. }
             | Condition::Suspension { .. }
+            | Condition::Module { .. }
             | Condition::Present { .. }
             | Condition::Label { .. } => false,
         };

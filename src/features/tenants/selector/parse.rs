@@ -14,7 +14,8 @@ use crate::kernel::{span, suggest};
 /// What marks a label's key.
 const LABEL: &str = "label.";
 /// Other words for keys: what JSON, and other tools, call them.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 6] = [
+    ("modules", "module"),
     ("status", "state"),
     ("created_at", "created"),
     ("suspended_at", "suspended"),
@@ -78,6 +79,10 @@ fn condition(text: &str) -> Result<Condition, SelectorError> {
         "store" => texts(TextField::Store, key, operator, value),
         "slug" => texts(TextField::Slug, key, operator, value),
         "name" => texts(TextField::Name, key, operator, value),
+        "tier" => texts(TextField::Tier, key, operator, value),
+        "segment" => texts(TextField::Segment, key, operator, value),
+        "business_type" => texts(TextField::BusinessType, key, operator, value),
+        "module" => modules(equal(key, operator)?, value),
         "created" => {
             let (not, from, before) = moments("created", operator, value)?;
             Ok(Condition::Created { not, from, before })
@@ -121,6 +126,11 @@ fn states(not: bool, value: &str) -> Result<Condition, SelectorError> {
     };
     let any = split(value, '|').into_iter().map(state).collect::<Result<_, _>>()?;
     Ok(Condition::State { not, any })
+}
+
+fn modules(not: bool, value: &str) -> Result<Condition, SelectorError> {
+    let any = split(value, '|').into_iter().map(str::parse).collect::<Result<_, _>>()?;
+    Ok(Condition::Module { not, any })
 }
 
 fn texts(

@@ -34,8 +34,19 @@ fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
                 TextField::Store => "store",
                 TextField::Slug => "slug",
                 TextField::Name => "name",
+                TextField::Tier => "tier",
+                TextField::Segment => "segment",
+                TextField::BusinessType => "business_type",
             };
+            // Who has none has another than these.
+            let is_optional = matches!(field, TextField::Tier | TextField::Segment | TextField::BusinessType);
+            if *not && is_optional {
+                query.push(format_args!("({column} is null or "));
+            }
             push_text(query, column, *not, any);
+            if *not && is_optional {
+                query.push(")");
+            }
         }
         Condition::Created { not, from, before } => push_span(query, "created_at", *not, (from, before)),
         Condition::Suspended { not, from, before } => {
@@ -48,6 +59,10 @@ fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
                 SuspensionField::By => "suspended_by",
             };
             push_text(query.push(SUSPENDED), column, *not, any);
+        }
+        Condition::Module { not, any } => {
+            query.push(if *not { "not modules && " } else { "modules && " });
+            query.push_bind(any.iter().map(ToString::to_string).collect::<Vec<_>>());
         }
         Condition::Present { key, not } => {
             query.push(if *not { "not labels ? " } else { "labels ? " }).push_bind(key.clone());

@@ -235,13 +235,18 @@ impl SessionPool {
 
     /// Makes a session safe for its next use; `None` where it broke while nobody used it.
     async fn safe(&self, mut lease: Lease, more: Option<&str>) -> Option<(Lease, Option<i64>)> {
-        let statements = format!("{RESET} {} {}", self.0.prepare.expose_secret(), more.unwrap_or_default());
-        if let Ok(number) = run(&mut lease, statements).await {
-            self.0.hits.fetch_add(1, Ordering::Relaxed);
-            return Some((lease, number));
+        let statements = format!("{RESET} {}; {}", self.0.prepare.expose_secret(), more.unwrap_or_default());
+        match run(&mut lease, statements).await {
+            Ok(number) => {
+                self.0.hits.fetch_add(1, Ordering::Relaxed);
+                Some((lease, number))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a session that was kept is not used again");
+                lease.end();
+                None
+            }
         }
-        lease.end();
-        None
     }
 
     async fn permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, DbError> {

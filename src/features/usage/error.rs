@@ -1,0 +1,58 @@
+//! Why something is more than a tenant may use.
+
+use super::month::Month;
+use crate::features::tenants::{TenantError, UsageLimits};
+use crate::infra::db::DbError;
+use crate::kernel::Failure;
+
+/// More than a tenant may use, or it cannot be known.
+#[derive(Debug, thiserror::Error, Failure)]
+pub enum UsageError {
+    /// The tenant has made all the requests of this month that it may make.
+    #[error("tenant {slug:?} may make {limit} requests a month, and has made them in {month}")]
+    #[failure(Forbidden, "request_limit_reached")]
+    #[hint(
+        "an operator of the platform can raise the limit; requests are counted afresh on the first of a month (UTC)"
+    )]
+    #[details(limit, month = month.to_string())]
+    Requests { slug: String, limit: i64, month: Month },
+    /// The tenant's files would be larger than they may be.
+    #[error("the tenant's files may have {limit} bytes; they have {used}, and it would be {more} more")]
+    #[failure(Forbidden, "storage_limit_reached")]
+    #[hint("delete files that are not needed, or ask an operator of the platform to raise the limit")]
+    #[details(limit, used, more)]
+    Storage { limit: i64, used: i64, more: i64 },
+    /// There is no such tenant, or the caller may not see it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Tenant(#[from] TenantError),
+    /// A statement failed.
+    #[error(transparent)]
+    #[failure(transparent, from(sqlx::Error))]
+    Db(#[from] DbError),
+}
+
+/// Requires that a tenant's files may grow by so many bytes.
+///
+/// # Errors
+/// [`UsageError::Storage`].
+pub fn require_storage(limits: &UsageLimits, used: i64, more: i64) -> Result<(), UsageError> {
+    match limits.max_storage_bytes {
+        Some(limit) if used.saturating_add(more) > limit => Err(UsageError::Storage { limit, used, more }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_may_fill_the_limit_and_not_go_beyond() {
+        let limits = UsageLimits { max_storage_bytes: Some(100), ..UsageLimits::default() };
+        assert!(require_storage(&limits, 60, 40).is_ok());
+        let beyond = require_storage(&limits, 60, 41).unwrap_err();
+        assert_eq!(beyond.code(), "storage_limit_reached");
+        assert!(require_storage(&UsageLimits::default(), i64::MAX, 1).is_ok());
+    }
+}
