@@ -7,6 +7,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -222,11 +223,21 @@ impl<'a> Beside<'a> {
     }
 }
 
+/// How long the last counts may take at a stop.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Once no request is under way any more, what was counted of the last ones is not lost.
 async fn settle_at_last(app: App, drained: CancellationToken) {
     drained.cancelled().await;
-    if let Err(failure) = app.settle_requests().await {
-        tracing::warn!(code = failure.get().code(), "the last second's requests are not counted: {failure}");
+    match tokio::time::timeout(SETTLE_TIMEOUT, app.settle_requests()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => {
+            tracing::warn!(
+                code = failure.get().code(),
+                "the last second's requests are not counted: {failure}"
+            );
+        }
+        Err(_) => tracing::warn!("the last second's requests are not counted: the control database is slow"),
     }
 }
 

@@ -121,6 +121,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
     src/features/iam/groups/store.rs: select groups.id, groups.name, groups.description, parent.name as parent, array(select
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
+    src/features/iam/idempotency/store.rs: update nexus.idempotency_keys set carried_out = true where caller
     src/features/iam/log/store.rs: select * from ((
     src/features/iam/roles/store.rs: select id, name, description, built_in, array(select permission ||
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
@@ -144,9 +145,10 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/placement/template/store.rs: insert into control.tenant_versions (tenant_id, set_name, version, files) select
     src/features/provisioning/operations/store.rs: with operation as ( select operations.*, tenants.slug from
     src/features/provisioning/queue/store.rs: with queued as ( select id, caller, created_at,
+    src/features/provisioning/queue/store.rs: with failed as ( select id, attempts +
     src/features/provisioning/store.rs: select id::text from control.tenants where {which}
     src/features/provisioning/store.rs: update control.operations set state = 'rolled_back', updated_at =
-    src/features/provisioning/store.rs: insert into control.operations (id, tenant_id, kind, state, caller,
+    src/features/provisioning/store.rs: with marked as ({mark})
     src/features/provisioning/store.rs: select from control.{table} where name = {} for
     src/features/provisioning/store.rs: select {}
     src/features/provisioning/store.rs: select bucket as neighbour from control.tenants where state

@@ -36,7 +36,7 @@ pub struct Profile {
 /// How much a tenant may use; null is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, FromRow, ToSchema)]
 pub struct UsageLimits {
-    /// Users, those left out that are deleted
+    /// Users; deleted ones do not count
     #[serde(default)]
     #[schema(minimum = 0, example = 100)]
     pub max_users: Option<i64>,

@@ -10,6 +10,8 @@ use crate::kernel::TenantId;
 
 /// After so many settlements without a request a tenant is forgotten; its count is read again when it is needed.
 const IDLE_ROUNDS: u8 = 60;
+/// After so many settlements what other servers added is read again before a limit is applied.
+const KNOWN_ROUNDS: u8 = 3;
 
 /// Requests of a tenant in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Meter(Mutex<HashMap<(TenantId, Month), Entry>>);
 struct Entry {
     /// What all servers had added when that was last read or written; `None` before.
     known: Option<i64>,
+    /// Settlements since then.
+    age: u8,
     /// Counted here since.
     new: i64,
     /// Counted here, and being added.
@@ -65,7 +69,9 @@ impl Meter {
         let entry = entries.entry((tenant, month)).or_default();
         entry.idle = 0;
         if let Some(limit) = limit {
-            let Some(known) = entry.known else { return Counting::Unread };
+            let Some(known) = entry.known.filter(|_| entry.age <= KNOWN_ROUNDS) else {
+                return Counting::Unread;
+            };
             if known + entry.under_way + entry.new >= limit {
                 return Counting::Reached;
             }
@@ -80,6 +86,7 @@ impl Meter {
         let entry = entries.entry((tenant, month)).or_default();
         // What another task learned meanwhile may hold more.
         entry.known = Some(entry.known.unwrap_or_default().max(requests));
+        entry.age = 0;
     }
 
     /// Begins to settle with the control database.
@@ -87,6 +94,7 @@ impl Meter {
         let mut counts = Vec::new();
         self.entries().retain(|&(tenant, month), entry| {
             entry.idle = entry.idle.saturating_add(1);
+            entry.age = entry.age.saturating_add(1);
             if entry.new > 0 && entry.under_way == 0 {
                 entry.under_way = std::mem::take(&mut entry.new);
                 counts.push(Counted { tenant, month, requests: entry.under_way });
@@ -121,7 +129,7 @@ impl Settling<'_> {
         let mut entries = self.meter.entries();
         for Counted { tenant, month, requests } in now {
             if let Some(entry) = entries.get_mut(&(*tenant, *month)) {
-                entry.known = Some(*requests);
+                (entry.known, entry.age) = (Some(*requests), 0);
                 entry.under_way = 0;
             }
         }
@@ -167,6 +175,20 @@ mod tests {
         let december = Month::of(datetime!(2026-12-01 00:00:00 UTC));
         assert_eq!(meter.count_one(tenant, december, Some(5)), Counting::Unread);
         assert_eq!((month.to_string(), december.to_string()), ("2026-11".into(), "2026-12".into()));
+    }
+
+    #[test]
+    fn what_was_known_for_long_is_read_again_before_a_limit_is_applied() {
+        let (meter, tenant, month) = (Meter::default(), TenantId::new(), november());
+        meter.know(Counted { tenant, month, requests: 2 });
+        assert_eq!(meter.count_one(tenant, month, Some(5)), Counting::Counted);
+        for _ in 0..=KNOWN_ROUNDS {
+            drop(meter.settle());
+        }
+        assert_eq!(meter.count_one(tenant, month, Some(5)), Counting::Unread);
+        meter.know(Counted { tenant, month, requests: 5 });
+        assert_eq!(meter.count_one(tenant, month, Some(5)), Counting::Reached);
+        assert_eq!(meter.count_one(tenant, month, None), Counting::Counted);
     }
 
     #[test]

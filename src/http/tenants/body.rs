@@ -105,7 +105,7 @@ impl NewTenantBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewUsageLimits)]
 pub(super) struct LimitsBody {
-    /// Users, those left out that are deleted
+    /// Users; deleted ones do not count
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0, example = 100)]
     max_users: Option<Option<i64>>,

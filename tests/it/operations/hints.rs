@@ -127,7 +127,7 @@ fn provisioning() -> Vec<ProvisioningError> {
 
 fn stopped(operation: OperationId, kind: &str, source: ProvisioningError) -> ProvisioningError {
     let (kind, slug, source) = (text(kind), text("acme"), Box::new(source));
-    ProvisioningError::Stopped { operation, kind, slug, rolled_back: false, source }
+    ProvisioningError::Stopped { operation, kind, slug, rolled_back: false, passing: false, source }
 }
 
 /// The command in a hint, as words.

@@ -24,7 +24,7 @@ use nexus::features::tokens::{
     ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
     Revocation, TokenError, Verifier,
 };
-use nexus::features::usage::{self, Counted, Month};
+use nexus::features::usage::{self, Month};
 use nexus::features::{audit, doctor, files, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
@@ -85,7 +85,7 @@ macro_rules! rows {
 }
 
 fn this_month() -> Month {
-    Month::of(time::OffsetDateTime::now_utc())
+    Month::of(OffsetDateTime::now_utc())
 }
 
 fn new_tenant(thing: &Thing) -> NewTenant {
@@ -323,10 +323,7 @@ fn platform() -> Vec<Row> {
         Platform "tenants::get" "tenant:read" |d, c, t| tenants::get(&mut d.app.control, c, &t.tenant);
         Platform "tenants::find" "tenant:read" |d, c, t| tenants::find(&mut d.app.control, c, &t.tenant);
         Platform "usage::of" "tenant:read" |d, c, t| usage::of(&mut d.app.control, c, &t.tenant, this_month());
-        Platform "usage::add" "tenant:update" |d, c, t| {
-            let counted = Counted { tenant: t.row.id, month: this_month(), requests: 1 };
-            usage::add(&mut d.app.control, c, &[counted])
-        };
+        Platform "usage::add" "tenant:update" |d, c, t| usage::add(&mut d.app.control, c, &[]);
         Enter "tenants::enter" "tenant:read" |d, c, t| tenants::enter(&mut d.app.control, c, &t.tenant);
         Platform "tenants::changed_since" "tenant:read" |d, c, t|
             tenants::changed_since(&mut d.app.control, c, None);
@@ -416,6 +413,8 @@ fn platform() -> Vec<Row> {
         };
         Platform "provisioning::Provisioning::queued" "operation:resume" |d, c, t|
             Provisioning::queued(&mut d.app.control, c, 1);
+        Platform "provisioning::Provisioning::recorded_by" "operation:read" |d, c, t|
+            Provisioning::recorded_by(&mut d.app.control, c, t.row.id.uuid());
         Platform "provisioning::Provisioning::carry_out_queued" "operation:resume" |d, c, t|
             d.app.provisioning.carry_out_queued(&d.worker, c, OperationId::new(), &Silent, &d.stop);
         Platform "provisioning::Provisioning::hand_over" "operation:resume" |d, c, t|

@@ -66,7 +66,7 @@ fn a_file_gives_each_tenant_its_own() {
         "tenants.csv",
         "slug,tier,modules,max_users,max_storage_bytes\nash,gold,crm;hr,5,1GB\nbirch,,,,\n",
     );
-    world.ok(&["tenant", "create", "--from", &file, "--detach"]);
+    world.ok(&["tenant", "create", "--from", &file]);
     let rows = "select slug, tier, modules, max_users, max_storage_bytes from control.tenants order by slug";
     assert_eq!(world.control_sql(rows), ["ash|gold|{crm,hr}|5|1000000000", "birch||{}||"]);
 }
