@@ -412,8 +412,10 @@ fn what_a_server_that_was_killed_left_is_finished_by_the_next_request() {
     for point in ["files.marked", "files.object_deleted"] {
         let file = ready(&server, &token, "a.txt");
         let dying = ApiServer::start_to(&world, &[], (point, "kill"));
-        drop(dying.send_only("DELETE", &place(&file), &[&bearer(&token)], &[]));
+        // A request whose client has gone is dropped: this one waits.
+        let waiting = dying.send_only("DELETE", &place(&file), &[&bearer(&token)], &[]);
         assert_eq!(dying.died(), Some(9), "{point}");
+        drop(waiting);
         assert_eq!(refused(&server, "GET", &place(&file), &token), code(404, "file_not_found"));
         assert_eq!(objects(&world, "acme"), usize::from(point == "files.marked"), "{point}");
         let later = "update nexus.files set upload_until = upload_until - interval '2 hours',
@@ -429,8 +431,9 @@ fn what_a_server_that_was_killed_left_is_finished_by_the_next_request() {
     let file = asked(&server, &token, &new("b.txt", CONTENT.len()));
     assert_eq!(upload(&file, CONTENT).status, 200);
     let dying = ApiServer::start_to(&world, &[], ("files.found", "kill"));
-    drop(dying.send_only("POST", &format!("{}/complete", place(&file)), &[&bearer(&token)], &[]));
+    let waiting = dying.send_only("POST", &format!("{}/complete", place(&file)), &[&bearer(&token)], &[]);
     assert_eq!(dying.died(), Some(9));
+    drop(waiting);
     assert_eq!(complete(&server, &token, &file).ok()["state"], "ready");
     assert_eq!(server.get("/files/usage", &token).ok()["files"], 1);
 }
