@@ -171,14 +171,20 @@ fn killed_after_the_change_it_is_not_made_again() {
     assert_eq!(count(&world, "bob@acme.example"), "1");
 }
 
-/// Keeps every change of a tenant's realm waiting until it is dropped.
-struct Holder(std::process::Child);
+/// Holds a row of a tenant's realm until it is dropped.
+pub struct Holder(std::process::Child);
 
 impl Holder {
+    /// Every change of the realm waits.
     fn of(world: &World, slug: &str) -> Self {
-        let statement = "begin; select from nexus.identity_lock for update; select pg_sleep(60)";
+        Self::at(world, slug, "select from nexus.identity_lock for update")
+    }
+
+    /// Whoever wants what a statement locks waits.
+    pub fn at(world: &World, slug: &str, lock: &str) -> Self {
+        let statement = format!("begin; {lock}; select pg_sleep(60)");
         let mut psql = std::process::Command::new("psql");
-        psql.args(["-X", "-q", "-c", statement]).env("PGPASSWORD", world.stack().password());
+        psql.args(["-X", "-q", "-c", &statement]).env("PGPASSWORD", world.stack().password());
         psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
         psql.env("PGUSER", "nexus").env("PGDATABASE", world.database_of(slug));
         let psql = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -186,6 +192,14 @@ impl Holder {
             "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
         world.until(&world.database_of(slug), sleeps, |rows| rows == ["1"]);
         Self(psql)
+    }
+
+    /// From here on nobody waits for it.
+    pub fn end(self, world: &World, slug: &str) {
+        let database = world.database_of(slug);
+        world.sql("postgres", &format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' and datname = '{database}'"
+        ));
     }
 }
 
