@@ -1,10 +1,11 @@
 //! `nexus group`: groups nest, carry roles, and their members inherit.
 
 use clap::{ArgGroup, Args, Subcommand};
+use serde_json::Value;
 
 use super::arguments::PageArgs;
 use super::complete;
-use super::iam::RealmArgs;
+use super::iam::{RealmArgs, attribute};
 use super::output::ListWriter;
 use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -127,6 +128,9 @@ pub struct CreateArgs {
     /// Its description
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub description: Description,
+    /// Set a custom field; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = attribute)]
+    pub fields: Vec<(String, Value)>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -139,11 +143,14 @@ pub struct UpdateArgs {
     #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Its new name
-    #[arg(long = "name", value_name = "NAME", required_unless_present = "description")]
+    #[arg(long = "name", value_name = "NAME", required_unless_present_any = ["description", "fields"])]
     pub new_name: Option<Name>,
     /// Its new description
     #[arg(long, value_name = "TEXT")]
     pub description: Option<Description>,
+    /// Set a custom field, or remove its value with NAME=null; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = attribute)]
+    pub fields: Vec<(String, Value)>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -204,8 +211,9 @@ pub async fn run(args: GroupArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let parent = args.parent.as_ref();
-            let made = groups::create(&mut realm, &caller, &args.group, &args.description, parent).await?;
+            let fields = args.fields.into_iter().collect();
+            let rest = (args.parent.as_ref(), &fields);
+            let made = groups::create(&mut realm, &caller, &args.group, &args.description, rest).await?;
             ctx.screen.thing(&made)?;
         }
         Verb::List(args) => {
@@ -232,8 +240,12 @@ pub async fn run(args: GroupArgs, ctx: &Invocation) -> CommandResult {
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let change =
-                GroupUpdate { name: args.new_name, description: args.description, expected: Expected::Any };
+            let change = GroupUpdate {
+                name: args.new_name,
+                description: args.description,
+                fields: args.fields.into_iter().collect(),
+                expected: Expected::Any,
+            };
             ctx.screen.thing(&groups::update(&mut realm, &caller, &args.group, &change).await?.0)?;
         }
         Verb::Move(args) => {

@@ -87,7 +87,7 @@ impl Filtered for ActivityParams {
 )]
 async fn list(
     request: RequestContext,
-    FilteredQuery { part, filter, conditions }: FilteredQuery<AuditParams>,
+    FilteredQuery { part, filter, conditions, .. }: FilteredQuery<AuditParams>,
 ) -> Result<Json<List<LogRow>>, Problem> {
     let AuditParams { by, user, role, group, since, until } = filter;
     let (by, user) = (by.map(UserId::from), user.map(UserId::from));
@@ -111,7 +111,7 @@ async fn list(
 )]
 async fn activity(
     request: RequestContext,
-    FilteredQuery { part, filter, conditions }: FilteredQuery<ActivityParams>,
+    FilteredQuery { part, filter, conditions, .. }: FilteredQuery<ActivityParams>,
 ) -> Result<Json<List<LogRow>>, Problem> {
     let ActivityParams { user, since, until } = filter;
     let about = Some(UserId::from(user.unwrap_or(request.claims.sub)));

@@ -29,6 +29,11 @@ pub(super) enum RequestError {
     #[error("header {header}: {reason}")]
     #[failure(Invalid, "header_invalid")]
     Header { header: &'static str, reason: String },
+    /// A change that must say what was seen does not.
+    #[error("the request must say which version it changes")]
+    #[failure(Invalid, "precondition_required")]
+    #[hint("read it, and send its ETag as If-Match")]
+    NoIfMatch,
     /// A part of the path is not what it should be.
     #[error("the path: {0}")]
     #[failure(Invalid, "path_invalid")]
@@ -151,6 +156,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "body_not_json" | "encoding_unknown" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
+        "precondition_required" => StatusCode::PRECONDITION_REQUIRED,
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" | "too_many_streams" => StatusCode::TOO_MANY_REQUESTS,

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::IntoParams;
+use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -37,6 +38,31 @@ impl FromRequestParts<Api> for IfMatch {
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         described("If-Match", "The ETag that the thing must still have; else the answer is 412")
+    }
+}
+
+/// The same where a change must say what was seen.
+pub(super) struct RequiredIfMatch(pub(super) Expected);
+
+impl FromRequestParts<Api> for RequiredIfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(header::IF_MATCH) {
+            return Err(RequestError::NoIfMatch.into());
+        }
+        IfMatch::from_request_parts(parts, api).await.map(|IfMatch(expected)| Self(expected))
+    }
+}
+
+impl IntoParams for RequiredIfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = "The ETag that it must still have, else the answer is 412; `*` for any. Without it the answer is 428";
+        let mut all = described("If-Match", text);
+        for parameter in &mut all {
+            parameter.required = Required::True;
+        }
+        all
     }
 }
 

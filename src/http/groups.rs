@@ -5,6 +5,7 @@ mod members;
 use axum::Json;
 use axum::response::Response;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,6 +39,7 @@ struct GroupParams {}
 
 impl Filtered for GroupParams {
     const FIELDS: &'static [FilterField] = groups::FIELDS;
+    const CUSTOM: bool = true;
 }
 
 /// List the groups, by name
@@ -53,9 +55,9 @@ impl Filtered for GroupParams {
 )]
 async fn list(
     request: RequestContext,
-    FilteredQuery { part, filter: GroupParams {}, conditions }: FilteredQuery<GroupParams>,
+    FilteredQuery { part, filter: GroupParams {}, conditions, fields }: FilteredQuery<GroupParams>,
 ) -> Result<Json<List<Group>>, Problem> {
-    let (page, filter) = (part.page()?, NamedFilter { conditions, after: part.after_name()? });
+    let (page, filter) = (part.page()?, NamedFilter { conditions, fields, after: part.after_name()? });
     let mut realm = request.realm().await?;
     let (data, place) = groups::page(&mut realm, &request.caller, &filter, page).await?;
     Ok(Json(List::page(data, place, |last| last.name.clone())))
@@ -72,6 +74,10 @@ struct NewGroup {
     /// The name of the group that it is part of.
     #[schema(value_type = Option<String>, example = "Sales")]
     parent: Option<Parsed<Name>>,
+    /// Values of custom fields.
+    #[serde(default)]
+    #[schema(value_type = HashMap<String, Value>)]
+    fields: Map<String, Value>,
 }
 
 /// Create a group, perhaps inside another
@@ -89,7 +95,8 @@ async fn create(request: RequestContext, Body(body): Body<NewGroup>) -> Result<R
     let (name, parent) = (body.name.0, body.parent.map(|it| it.0));
     let description = body.description.map(|it| it.0).unwrap_or_default();
     let mut realm = request.realm().await?;
-    let made = groups::create(&mut realm, &request.caller, &name, &description, parent.as_ref()).await?;
+    let rest = (parent.as_ref(), &body.fields);
+    let made = groups::create(&mut realm, &request.caller, &name, &description, rest).await?;
     Ok(etag::created(&format!("/groups/{}", made.id), &made, &made))
 }
 
@@ -121,9 +128,13 @@ struct GroupChange {
     name: Option<Parsed<Name>>,
     #[schema(value_type = Option<String>)]
     description: Option<Parsed<Description>>,
+    /// Values of custom fields to set; null removes one.
+    #[serde(default)]
+    #[schema(value_type = HashMap<String, Value>)]
+    fields: Map<String, Value>,
 }
 
-/// Rename or describe a group
+/// Rename or describe a group, or set its fields
 #[utoipa::path(
     patch,
     path = "/groups/{group}",
@@ -142,7 +153,7 @@ async fn update(
     Body(body): Body<GroupChange>,
 ) -> Result<Response, Problem> {
     let (name, description) = (body.name.map(|it| it.0), body.description.map(|it| it.0));
-    let change = GroupUpdate { name, description, expected };
+    let change = GroupUpdate { name, description, fields: body.fields, expected };
     let mut realm = request.realm().await?;
     Ok(etag::changed(&groups::update(&mut realm, &request.caller, group, &change).await?.0))
 }

@@ -14,6 +14,7 @@ use utoipa::{IntoResponses, ToSchema};
 use super::error::{self, RequestError};
 use super::request_id;
 use crate::features::iam::IamError;
+use crate::features::iam::custom_fields::WrongField;
 use crate::features::iam::users::RefusedRow;
 use crate::kernel::brief::bounded;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, OperationId};
@@ -147,6 +148,12 @@ impl Problem {
                 }]
             }
             _ => match failure.downcast_ref::<IamError>() {
+                Some(IamError::Fields { fields }) => fields.iter().map(FieldProblem::of_field).collect(),
+                Some(IamError::FieldFilter { name, reason, .. }) => vec![FieldProblem {
+                    pointer: format!("?{name}"),
+                    code: "query_invalid",
+                    message: reason.clone(),
+                }],
                 Some(IamError::NoneMade { rows }) => rows.iter().map(FieldProblem::of_row).collect(),
                 _ => Vec::new(),
             },
@@ -155,6 +162,13 @@ impl Problem {
 }
 
 impl FieldProblem {
+    fn of_field(wrong: &WrongField) -> Self {
+        let name = wrong.name.replace('~', "~0").replace('/', "~1");
+        let within = wrong.row.map(|row| format!("/users/{row}")).unwrap_or_default();
+        let pointer = format!("{within}/fields/{name}");
+        Self { pointer, code: "fields_invalid", message: wrong.reason.clone() }
+    }
+
     fn of_row(row: &RefusedRow) -> Self {
         Self { pointer: format!("/users/{}", row.line), code: row.code, message: row.message.clone() }
     }

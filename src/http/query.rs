@@ -8,14 +8,15 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use super::Api;
 use super::body::reason;
 use super::error::RequestError;
 use super::list::PageParams;
 use super::problem::Problem;
+use crate::features::iam::custom_fields::AskedField;
 use crate::kernel::filter::{self, Condition, FieldType, FilterField, Operator};
 use crate::kernel::suggest;
 
@@ -43,6 +44,8 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for ListQuery<T> {
 pub(super) trait Filtered: DeserializeOwned {
     /// The fields that are compared.
     const FIELDS: &'static [FilterField];
+    /// Whether rows have custom fields.
+    const CUSTOM: bool = false;
 }
 
 /// The query of a list whose fields are compared: `state=active`, `created_at[gt]=…`.
@@ -51,6 +54,8 @@ pub(super) struct FilteredQuery<T> {
     pub(super) filter: T,
     /// In the order in which they were asked for; none twice.
     pub(super) conditions: Vec<Condition>,
+    /// What is asked of custom fields; which there are, the realm knows.
+    pub(super) fields: Vec<AskedField>,
 }
 
 impl<T: Filtered> FromRequestParts<Api> for FilteredQuery<T> {
@@ -60,13 +65,22 @@ impl<T: Filtered> FromRequestParts<Api> for FilteredQuery<T> {
         let mut rest = form_urlencoded::Serializer::new(String::new());
         let (mut conditions, mut seen) = (Vec::new(), BTreeSet::new());
         let mut part = form_urlencoded::Serializer::new(String::new());
+        let mut fields = Vec::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if let Some(asked) = asked_field(&name, &value).filter(|_| T::CUSTOM) {
+                if fields.len() >= MOST_FIELDS || fields.iter().any(|it: &AskedField| it.is_alike(&asked)) {
+                    let reason = format!("it may be given once, and others {MOST_FIELDS} times in all");
+                    return Err(RequestError::query(&name, reason).into());
+                }
+                fields.push(asked);
+                continue;
+            }
             let (field, operator) = filter::parts(&name);
             if let Some(known) = T::FIELDS.iter().find(|known| known.name == field) {
                 let condition = Condition::parse((field, known.kind), known.operators, (operator, &value));
                 let condition = condition.map_err(|error| RequestError::filter(&name, error))?;
                 if !seen.insert((known.name, condition.operator.as_str())) {
-                    return Err(RequestError::query(&name, "it is there twice").into());
+                    return Err(RequestError::query(&name, "it is given twice").into());
                 }
                 conditions.push(condition);
             } else if let Some(operator) = operator {
@@ -82,8 +96,26 @@ impl<T: Filtered> FromRequestParts<Api> for FilteredQuery<T> {
         }
         let others: Vec<&str> =
             PageParams::NAMES.into_iter().chain(T::FIELDS.iter().map(|known| known.name)).collect();
-        Ok(Self { part: read(&part.finish(), &[])?, filter: read(&rest.finish(), &others)?, conditions })
+        Ok(Self {
+            part: read(&part.finish(), &[])?,
+            filter: read(&rest.finish(), &others)?,
+            conditions,
+            fields,
+        })
     }
+}
+
+/// Most conditions on custom fields at once.
+const MOST_FIELDS: usize = 20;
+
+/// What is asked of a custom field: `fields[team]`, `fields[team][in]`.
+fn asked_field(parameter: &str, value: &str) -> Option<AskedField> {
+    let rest = parameter.strip_prefix("fields[")?.strip_suffix(']')?;
+    let (name, operator) = match rest.split_once("][") {
+        Some((name, operator)) => (name, Some(operator.to_owned())),
+        None => (rest, None),
+    };
+    Some(AskedField { name: name.to_owned(), operator, value: value.to_owned() })
 }
 
 /// The parameters of the fields that a list is filtered by.
@@ -92,8 +124,18 @@ pub(super) struct Conditions<T>(PhantomData<T>);
 impl<T: Filtered> IntoParams for Conditions<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let each = |field: &'static FilterField| field.operators.iter().map(|it| parameter(field, *it));
-        T::FIELDS.iter().flat_map(each).collect()
+        T::FIELDS.iter().flat_map(each).chain(T::CUSTOM.then(custom_parameter)).collect()
     }
+}
+
+fn custom_parameter() -> Parameter {
+    let text = "Values of custom fields: `fields[team]=eu`. Other comparisons are written behind it, as the type of the \
+                field allows: `fields[level][gt]=3`, `fields[team][in]=eu,us`, and `ne`, `lt`, `contains`";
+    let schema = ObjectBuilder::new()
+        .additional_properties(Some(Schema::from(ObjectBuilder::new().schema_type(Type::String))));
+    let parameter = ParameterBuilder::new().name("fields").parameter_in(ParameterIn::Query);
+    let parameter = parameter.style(Some(ParameterStyle::DeepObject)).explode(Some(true));
+    parameter.required(Required::False).description(Some(text)).schema(Some(schema)).build()
 }
 
 fn parameter(field: &FilterField, operator: Operator) -> Parameter {

@@ -50,9 +50,10 @@ impl Filtered for RoleParams {
 )]
 async fn list(
     request: RequestContext,
-    FilteredQuery { part, filter: RoleParams {}, conditions }: FilteredQuery<RoleParams>,
+    FilteredQuery { part, filter: RoleParams {}, conditions, .. }: FilteredQuery<RoleParams>,
 ) -> Result<Json<List<Role>>, Problem> {
-    let (page, filter) = (part.page()?, NamedFilter { conditions, after: part.after_name()? });
+    let (page, filter) =
+        (part.page()?, NamedFilter { conditions, fields: Vec::new(), after: part.after_name()? });
     let mut realm = request.realm().await?;
     let (data, place) = roles::page(&mut realm, &request.caller, &filter, page).await?;
     Ok(Json(List::page(data, place, |last| last.name.clone())))

@@ -20,9 +20,9 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, clusters, cors, docs, files, groups, health, idempotency, metrics,
-    migrations, oauth, operations, page, permissions, rate, request_id, roles, security, stores, switch,
-    tenants, users, well_known,
+    Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
+    metrics, migrations, oauth, operations, page, permissions, rate, request_id, roles, security, settings,
+    stores, switch, tenants, users, well_known,
 };
 
 /// How long a body may pause.
@@ -48,6 +48,8 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
         (name = "files", description = "Files in the tenant's bucket, and what they are attached to"),
+        (name = "custom-fields", description = "What a tenant adds to its users and groups"),
+        (name = "settings", description = "What a realm says of signing in, and of how its apps write things"),
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
         (name = "operations", description = "Recorded changes of tenants, and how far they are"),
@@ -71,6 +73,8 @@ fn described() -> OpenApiRouter<Api> {
         .merge(groups::routes())
         .merge(permissions::routes())
         .merge(files::routes())
+        .merge(custom_fields::routes())
+        .merge(settings::routes())
         .merge(audit::routes())
         .merge(tenants::routes())
         .merge(operations::routes())

@@ -52,6 +52,7 @@ struct UserParams {
 
 impl Filtered for UserParams {
     const FIELDS: &'static [FilterField] = users::FIELDS;
+    const CUSTOM: bool = true;
 }
 
 /// Where a list of users goes on.
@@ -84,13 +85,14 @@ const SORTS: [(&str, UserSort); 4] = [
 )]
 async fn list(
     request: RequestContext,
-    FilteredQuery { part, filter, conditions }: FilteredQuery<UserParams>,
+    FilteredQuery { part, filter, conditions, fields }: FilteredQuery<UserParams>,
 ) -> Result<Json<List<User>>, Problem> {
     let order = filter.sort.unwrap_or_default();
     let (states, conditions) = users::states_of(conditions);
     let filter = UserFilter {
         states,
         conditions,
+        fields,
         role: filter.role.as_deref().map(|text| name("role", text)).transpose()?,
         group: filter.group.as_deref().map(|text| name("group", text)).transpose()?,
         search: filter.search.as_deref().map(search).transpose()?,

@@ -121,11 +121,18 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/files/store.rs: select id, object_key, name, content_type, size, encode(sha256, 'hex')
     src/features/files/store.rs: select count(*) from (select from nexus.files where
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
+    src/features/iam/custom_fields/store.rs: select exists (select from nexus.users where fields <>
+    src/features/iam/custom_fields/store.rs: select exists (select from nexus.groups where fields <>
+    src/features/iam/custom_fields/store.rs: update nexus.users set fields = fields - $1::text,
+    src/features/iam/custom_fields/store.rs: update nexus.groups set fields = fields - $1::text,
+    src/features/iam/custom_fields/store.rs: update nexus.users set fields = '{}' where id
     src/features/iam/groups/store.rs: select groups.id, groups.name, groups.description, parent.name as parent, array(select
+    src/features/iam/groups/store.rs: select count(*) from (select from nexus.groups left join
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
     src/features/iam/idempotency/store.rs: update nexus.idempotency_keys set carried_out = true where caller
     src/features/iam/log/store.rs: select * from ((
     src/features/iam/roles/store.rs: select id, name, description, built_in, array(select permission ||
+    src/features/iam/roles/store.rs: select count(*) from (select from nexus.roles where true
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
     src/features/iam/signin/store.rs: delete from nexus.sessions where coalesce(revoked_at, expires_at) < now()
     src/features/iam/store.rs: with made as ( insert into nexus.users (id,

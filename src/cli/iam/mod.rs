@@ -8,7 +8,7 @@ use super::output::{Column, Row};
 use super::text::{self, Most};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::apply::{self, Difference, Document};
-use crate::features::iam::{self, Registration};
+use crate::features::iam::{self, Registration, SettingsUpdate};
 
 mod realm;
 mod views;
@@ -114,12 +114,14 @@ pub async fn run(args: IamArgs, ctx: &Invocation) -> CommandResult {
         Verb::Apply(args) => apply_file(&args, ctx).await,
         Verb::Show(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            ctx.screen.thing(&iam::sign_in_settings(&mut realm, &ctx.caller()).await?)?;
+            ctx.screen.thing(&iam::realm_settings(&mut realm, &ctx.caller()).await?)?;
             Ok(Exit::Done)
         }
         Verb::Set(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let (settings, _) = iam::set_registration(&mut realm, &ctx.caller(), args.registration).await?;
+            let change =
+                SettingsUpdate { registration: Some(args.registration), ..SettingsUpdate::default() };
+            let (settings, _) = iam::update_settings(&mut realm, &ctx.caller(), &change).await?;
             ctx.screen.thing(&settings)?;
             Ok(Exit::Done)
         }

@@ -5,7 +5,7 @@ use crate::features::iam::groups::Branch;
 use crate::features::iam::model::{Changed, Group, PermissionView, Role, RoleDetail};
 use crate::features::iam::signin::Session;
 use crate::features::iam::users::Purged;
-use crate::features::iam::{DecisionView, SignInSettings, User};
+use crate::features::iam::{DecisionView, RealmSettings, User};
 
 row! { it: User, it.email;
     text "email": it.email,
@@ -20,10 +20,13 @@ row! { it: User, it.email;
 impl Thing for User {
     fn fields(&self) -> Vec<(&'static str, String)> {
         let time = |time: Option<time::OffsetDateTime>| time.map(time_text).unwrap_or_default();
-        let profile = self.profile.0.iter().map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name}={text}"),
-            None => format!("{name}={value}"),
-        });
+        let listed = |values: &serde_json::Map<String, serde_json::Value>| {
+            let one = |(name, value): (&String, &serde_json::Value)| match value.as_str() {
+                Some(text) => format!("{name}={text}"),
+                None => format!("{name}={value}"),
+            };
+            values.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
         vec![
             ("email", self.email.clone()),
             ("name", self.name.clone()),
@@ -31,7 +34,8 @@ impl Thing for User {
             ("id", self.id.to_string()),
             ("has_password", self.has_password.to_string()),
             ("second_factor", self.second_factor.to_string()),
-            ("profile", profile.collect::<Vec<_>>().join(", ")),
+            ("profile", listed(&self.profile.0)),
+            ("fields", listed(&self.fields.0)),
             ("roles", self.roles.join(", ")),
             ("groups", self.groups.join(", ")),
             ("created_at", time_text(self.created_at)),
@@ -170,8 +174,11 @@ thing! { it: DecisionView, it.allowed;
     "roles": it.roles.join(", "),
 }
 
-thing! { it: SignInSettings, it.registration.as_str();
+thing! { it: RealmSettings, it.registration.as_str();
     "registration": it.registration.as_str(),
+    "language": it.language,
+    "currency": it.currency,
+    "time_zone": it.time_zone,
 }
 
 row! { it: Session, it.id;

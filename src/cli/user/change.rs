@@ -36,6 +36,7 @@ pub(super) async fn update(args: UpdateArgs, ctx: &Invocation) -> CommandResult 
         email: args.email,
         name: args.name,
         profile: args.profile.into_iter().collect(),
+        fields: args.fields.into_iter().collect(),
         expected: Expected::Any,
     };
     let (user, _) = users::update(&mut realm, &ctx.caller(), &args.user, &change).await?;

@@ -32,8 +32,8 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     };
     let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(ctx).await?;
-    let profile = args.profile.into_iter().collect();
-    let new = NewUser { email, name: args.name, profile, roles: args.roles, groups: args.groups };
+    let (profile, fields) = (args.profile.into_iter().collect(), args.fields.into_iter().collect());
+    let new = NewUser { email, name: args.name, profile, fields, roles: args.roles, groups: args.groups };
     let users::Created { user, mut invitation } =
         users::create(&mut realm, &ctx.caller(), new, &first).await?;
     if let (Some(file), Some(token)) = (file, &invitation) {

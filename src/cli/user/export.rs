@@ -99,6 +99,7 @@ struct Exported {
     roles: Vec<String>,
     groups: Vec<String>,
     profile: Map<String, Value>,
+    fields: Map<String, Value>,
 }
 
 impl Exported {
@@ -111,6 +112,7 @@ impl Exported {
             roles: user.roles.clone(),
             groups: user.groups.clone(),
             profile: user.profile.0.clone(),
+            fields: user.fields.0.clone(),
         }
     }
 }

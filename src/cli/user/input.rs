@@ -24,6 +24,7 @@ impl FromLine for ImportRow {
         ("roles", Cell::List),
         ("groups", Cell::List),
         ("profile", Cell::Parsed(object)),
+        ("fields", Cell::Parsed(object)),
         ("password", Cell::Exact),
         ("state", Cell::Words),
         ("id", Cell::Words),
@@ -40,6 +41,7 @@ impl FromLine for ImportRow {
             email,
             name: display.map_err(|error: LineError| error.to_string())?,
             profile: fields.take("profile")?.unwrap_or_default(),
+            fields: fields.take("fields")?.unwrap_or_default(),
             roles: names(fields.take("roles")?)?,
             groups: names(fields.take("groups")?)?,
         };
@@ -60,7 +62,7 @@ fn names(all: Option<Vec<String>>) -> Result<Vec<Name>, String> {
 /// A JSON object.
 fn object(cell: &str) -> Result<Value, String> {
     let parsed: Result<Map<String, Value>, _> = serde_json::from_str(cell);
-    parsed.map(Value::Object).map_err(|_| "profile is not a JSON object".to_owned())
+    parsed.map(Value::Object).map_err(|_| "it is not a JSON object".to_owned())
 }
 
 #[cfg(test)]

@@ -169,6 +169,9 @@ pub struct CreateArgs {
     /// Set a field of the profile; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "from", value_parser = attribute)]
     pub profile: Vec<(String, Value)>,
+    /// Set a custom field; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", conflicts_with = "from", value_parser = attribute)]
+    pub fields: Vec<(String, Value)>,
     /// Read the password from standard input: one line
     #[arg(long, conflicts_with_all = ["invite", "from"])]
     pub password_stdin: bool,
@@ -264,7 +267,7 @@ pub struct UpdateArgs {
     #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// The new e-mail address
-    #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile"])]
+    #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile", "fields"])]
     pub email: Option<Email>,
     /// The new name
     #[arg(long, value_name = "TEXT")]
@@ -272,6 +275,9 @@ pub struct UpdateArgs {
     /// Set a field of the profile, or remove it with KEY=null; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = attribute)]
     pub profile: Vec<(String, Value)>,
+    /// Set a custom field, or remove its value with NAME=null; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = attribute)]
+    pub fields: Vec<(String, Value)>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,

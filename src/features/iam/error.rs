@@ -1,5 +1,8 @@
 //! What can go wrong with users and their rights.
 
+use uuid::Uuid;
+
+use super::custom_fields::{FieldName, WrongField};
 use super::model::NameRef;
 use super::users::RefusedRow;
 use crate::features::access::{AccessError, ConditionError};
@@ -99,6 +102,40 @@ pub enum IamError {
     #[failure(Conflict, "none_created")]
     #[details(rows)]
     NoneMade { rows: Vec<RefusedRow> },
+    /// Values of custom fields that are not what their fields take.
+    #[error("{}", listed_fields(.fields))]
+    #[failure(Invalid, "fields_invalid")]
+    #[hints(fields.iter().filter_map(|field| field.nearest.as_ref()).map(|near| format!("did you mean {near}?")))]
+    #[details(fields)]
+    Fields { fields: Vec<WrongField> },
+    /// A list that is filtered by a custom field in a way that it is not compared in.
+    #[error("parameter {name:?} of the query: {reason}")]
+    #[failure(Invalid, "query_invalid")]
+    #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
+    #[details(name, nearest)]
+    FieldFilter { name: String, reason: String, nearest: Option<String> },
+    /// No custom field of that id.
+    #[error("no custom field {0} in this realm")]
+    #[failure(NotFound, "custom_field_not_found")]
+    NoField(Uuid),
+    /// Users, or groups, have a custom field of that name already.
+    #[error("custom field {0:?} already exists")]
+    #[failure(Conflict, "custom_field_exists")]
+    FieldExists(String),
+    /// A custom field that contradicts itself, or is one too many.
+    #[error("custom field {field:?}: {reason}")]
+    #[failure(Invalid, "custom_field_invalid")]
+    #[details(field)]
+    FieldRefused { field: String, reason: String },
+    /// A choice that is to go, and that somebody has.
+    #[error("choice {choice:?} of custom field {field:?} is in use; nothing was changed")]
+    #[failure(Conflict, "choice_in_use")]
+    #[details(field, choice)]
+    ChoiceInUse { field: String, choice: String },
+    /// No time zone of that name.
+    #[error("no time zone is called {0:?}")]
+    #[failure(Invalid, "time_zone_unknown")]
+    NoTimeZone(String),
     /// What is to be changed was changed meanwhile.
     #[error(transparent)]
     #[failure(transparent)]
@@ -240,6 +277,11 @@ impl IamError {
         }
     }
 
+    /// Of a custom field that cannot be as it is wanted.
+    pub(super) fn refused_field(name: &FieldName, reason: &str) -> Self {
+        Self::FieldRefused { field: name.to_string(), reason: reason.to_owned() }
+    }
+
     /// Of a role or group that is not among those that there are; with the nearest of them.
     pub(super) fn not_among(what: &'static str, name: &NameRef, known: &[String], at: InRealm) -> Self {
         let name = name.to_string();
@@ -265,6 +307,11 @@ fn shown_by(what: &str, name: &str, at: &InRealm) -> Action {
         "group" => RightsAction::ShowGroup(name, at).into(),
         _ => UserAction::Show(name, at).into(),
     }
+}
+
+/// What is wrong with several fields.
+fn listed_fields(fields: &[WrongField]) -> String {
+    fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Names, each quoted, with commas between them.

@@ -6,6 +6,7 @@
 
 mod actor;
 pub mod apply;
+pub mod custom_fields;
 mod error;
 mod first;
 pub mod groups;
@@ -38,7 +39,10 @@ pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
 pub use revocation::{RevocationHook, TokensOf};
 pub(in crate::features) use rows::RowsTx;
 pub use rules::Rules;
-pub use settings::{NotARegistration, Registration, SignInSettings, set_registration, sign_in_settings};
+pub use settings::{
+    Currency, Language, NotARegistration, NotASetting, Patch, RealmSettings, Registration, SettingsUpdate,
+    TimeZone, realm_settings, update_settings,
+};
 pub(in crate::features) use store::{seed_administrator, seed_statement};
 pub use subject::{Subject, includes};
 pub(in crate::features) use subject::{active_subjects, nearest_email, subject, subject_by_id};

@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::custom_fields::AskedField;
 pub use crate::features::access::UserState;
 use crate::kernel::filter::Condition;
 use crate::kernel::line::LineError;
@@ -134,6 +135,9 @@ pub struct User {
     /// What conditions and apps may look at.
     #[schema(value_type = HashMap<String, Value>)]
     pub profile: Json<Map<String, Value>>,
+    /// Its values of the realm's custom fields.
+    #[schema(value_type = HashMap<String, Value>)]
+    pub fields: Json<Map<String, Value>>,
     /// Roles that were granted to it, not those of its groups.
     pub roles: Vec<String>,
     /// Groups that it was added to.
@@ -162,6 +166,8 @@ pub struct NewUser {
     pub name: Option<DisplayName>,
     /// What conditions and apps may look at.
     pub profile: Map<String, Value>,
+    /// Values of custom fields.
+    pub fields: Map<String, Value>,
     /// Roles to grant.
     pub roles: Vec<Name>,
     /// Groups to add it to.
@@ -181,6 +187,8 @@ pub struct UserFilter {
     pub search: Option<String>,
     /// That meet all of these, each of a field of [`users::FIELDS`](super::users::FIELDS).
     pub conditions: Vec<Condition>,
+    /// With these values of custom fields.
+    pub fields: Vec<AskedField>,
     /// Only those that come after this one in the list.
     pub after: Option<UserPosition>,
 }
@@ -190,6 +198,8 @@ pub struct UserFilter {
 pub struct NamedFilter {
     /// That meet all of these.
     pub conditions: Vec<Condition>,
+    /// With these values of custom fields, where there are some.
+    pub fields: Vec<AskedField>,
     /// Only those that come after this name in the list.
     pub after: Option<String>,
 }
@@ -288,6 +298,9 @@ pub struct Group {
     pub roles: Vec<String>,
     /// How many users were added to it.
     pub members: i64,
+    /// Its values of the realm's custom fields.
+    #[schema(value_type = HashMap<String, Value>)]
+    pub fields: Json<Map<String, Value>>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,

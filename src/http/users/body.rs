@@ -23,6 +23,10 @@ pub(super) struct NewUserBody {
     #[serde(default)]
     #[schema(value_type = HashMap<String, Value>, example = json!({ "team": "eu" }))]
     profile: Map<String, Value>,
+    /// Values of custom fields.
+    #[serde(default)]
+    #[schema(value_type = HashMap<String, Value>)]
+    fields: Map<String, Value>,
     /// The names of roles to grant.
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["Viewer"]))]
@@ -44,6 +48,7 @@ impl NewUserBody {
             email: self.email.0,
             name: self.name.map(|Parsed(name)| name),
             profile: self.profile,
+            fields: self.fields,
             roles: names(self.roles),
             groups: names(self.groups),
         };

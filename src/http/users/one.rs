@@ -105,9 +105,13 @@ struct UserChange {
     #[serde(default)]
     #[schema(value_type = HashMap<String, Value>, example = json!({ "team": "eu", "old": null }))]
     profile: Map<String, Value>,
+    /// Values of custom fields to set; null removes one.
+    #[serde(default)]
+    #[schema(value_type = HashMap<String, Value>)]
+    fields: Map<String, Value>,
 }
 
-/// Change a user's address, name or profile
+/// Change a user's address, name, profile or fields
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -126,7 +130,7 @@ async fn update(
     Body(body): Body<UserChange>,
 ) -> Result<Response, Problem> {
     let (email, name) = (body.email.map(|it| it.0), body.name.map(|it| it.0));
-    let change = UserUpdate { email, name, profile: body.profile, expected };
+    let change = UserUpdate { email, name, profile: body.profile, fields: body.fields, expected };
     let mut realm = request.realm().await?;
     let (user, _) = users::update(&mut realm, &request.caller, &UserRef::Id(id), &change).await?;
     Ok(etag::changed(&user))

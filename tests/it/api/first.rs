@@ -53,15 +53,27 @@ fn requests_that_follow_each_other_log_in_to_no_database() {
         (signed_in["access_token"].as_str().unwrap(), signed_in["refresh_token"].clone());
     let logins = || {
         let text = server.send("GET", "/metrics", &[], &[]).body;
-        let mut all: Vec<String> =
-            text.lines().filter(|line| line.starts_with("nexus_pool_logins_total")).map(str::to_owned).collect();
+        let mut all: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("nexus_pool_logins_total"))
+            .map(str::to_owned)
+            .collect();
         all.sort();
         all
     };
     let mut round = || {
         let pair = server.send_json("POST", "/auth/refresh-token", &[], &json!({ "refresh_token": refresh }));
         refresh = pair.ok()["refresh_token"].clone();
-        for path in ["/users", "/users?search=a", "/roles", "/groups", "/audit", "/auth/sessions", "/api-keys", "/files"] {
+        for path in [
+            "/users",
+            "/users?search=a",
+            "/roles",
+            "/groups",
+            "/audit",
+            "/auth/sessions",
+            "/api-keys",
+            "/files",
+        ] {
             server.get(path, token).ok();
         }
         let wrong = server.login(Some("acme"), "ann@acme.example", "wrong");

@@ -207,31 +207,6 @@ fn killed_after_an_operation_was_recorded_the_same_operation_is_the_answer() {
     assert_eq!(world.control_sql("select count(*) from control.operations"), ["1"]);
 }
 
-/// Keeps every change of a tenant's realm waiting until it is dropped.
-struct Holder(std::process::Child);
-
-impl Holder {
-    fn of(world: &World, slug: &str) -> Self {
-        let statement = "begin; select from nexus.identity_lock for update; select pg_sleep(60)";
-        let mut psql = std::process::Command::new("psql");
-        psql.args(["-X", "-q", "-c", statement]).env("PGPASSWORD", world.stack().password());
-        psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
-        psql.env("PGUSER", "nexus").env("PGDATABASE", world.database_of(slug));
-        let psql = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
-        let sleeps =
-            "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
-        world.until(&world.database_of(slug), sleeps, |rows| rows == ["1"]);
-        Self(psql)
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_client_that_goes_away_finds_the_answer_later() {
     let (world, server, token) = acme_and_token();

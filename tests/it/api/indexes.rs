@@ -1,12 +1,16 @@
 //! Lists of a realm with 100,000 users, roles held, sessions and rows of the log: none reads a whole table.
 
+use serde_json::json;
+
 use super::acme_and_token;
 
 /// What fills a realm.
 const FILL: &str = "
-    insert into nexus.users (id, email, email_key, name, state, created_at, last_sign_in_at)
-    select gen_random_uuid(), 'u' || n || '@acme.example', 'u' || n || '@acme.example', 'User ' || n, 'active',
-           now() - n * interval '1 second', case when n % 3 = 0 then now() - n * interval '1 minute' end
+    insert into nexus.users (id, email, email_key, name, state, created_at, last_sign_in_at, fields)
+    select gen_random_uuid(), 'u' || n || '@acme.example', 'u' || n || '@acme.example', 'User ' || n,
+           case when n % 1000 = 0 then 'disabled' else 'active' end,
+           now() - n * interval '1 second', case when n % 3 = 0 then now() - n * interval '1 minute' end,
+           jsonb_build_object('badge', 'B' || n)
     from generate_series(1, 100000) as n;
     insert into nexus.user_roles (user_id, role_id)
     select users.id, roles.id from nexus.users, nexus.roles where roles.name = 'Viewer' and users.email like 'u%';
@@ -31,6 +35,8 @@ fn no_list_reads_a_whole_table() {
     }
     let one =
         world.tenant_sql("acme", "select id from nexus.users where email = 'u77777@acme.example'").remove(0);
+    let badge = json!({ "applies_to": "users", "name": "badge", "type": "text" });
+    server.change("POST", "/custom-fields", &token, &badge).ok();
     world.tenant_sql("acme", "select pg_stat_reset()");
     let paths = [
         "/users?total=none".to_owned(),
@@ -41,6 +47,17 @@ fn no_list_reads_a_whole_table() {
         "/users?sort=-last_sign_in_at&total=none".to_owned(),
         "/users?sort=last_sign_in_at&total=none".to_owned(),
         "/users?role=Admin&total=none".to_owned(),
+        "/users?state=disabled".to_owned(),
+        "/users?state[in]=locked,disabled".to_owned(),
+        "/users?email=u77777@acme.example".to_owned(),
+        "/users?email[in]=u7@acme.example,u77777@acme.example".to_owned(),
+        "/users?name=User%2077777".to_owned(),
+        "/users?created_at[gt]=2100-01-01T00:00:00Z".to_owned(),
+        "/users?created_at[lt]=2000-01-01T00:00:00Z".to_owned(),
+        "/users?last_sign_in_at[gt]=2100-01-01T00:00:00Z".to_owned(),
+        "/users?fields[badge]=B77777".to_owned(),
+        "/users?fields[badge][in]=B7,B77777".to_owned(),
+        "/groups".to_owned(),
         format!("/users/{one}"),
         format!("/users/{one}/roles"),
         format!("/users/{one}/groups"),
@@ -55,6 +72,8 @@ fn no_list_reads_a_whole_table() {
         "/files/usage".to_owned(),
         "/audit".to_owned(),
         "/audit?action=user.create".to_owned(),
+        "/audit?action[in]=user.create,role.grant".to_owned(),
+        "/audit?at[lt]=2020-01-01T00:00:00Z".to_owned(),
         "/audit?role=Admin".to_owned(),
         format!("/audit?by={one}"),
         format!("/audit?user={one}"),

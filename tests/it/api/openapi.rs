@@ -122,6 +122,9 @@ fn reading_changes_nothing() {
     let operators = operator_token(&server, "op@example.com");
     let operation_id =
         server.get("/operations", &operators).ok()["data"][0]["id"].as_str().unwrap().to_owned();
+    let field = json!({ "applies_to": "users", "name": "team", "type": "text" });
+    let field =
+        server.change("POST", "/custom-fields", &token, &field).ok()["id"].as_str().unwrap().to_owned();
     let before = crate::rights::everything(&world);
     let mut seen = 0;
     for (path, method, operation) in operations(&page) {
@@ -134,6 +137,7 @@ fn reading_changes_nothing() {
         let id = match path.split('/').nth(1) {
             Some("api-keys") => &key,
             Some("files") => &file,
+            Some("custom-fields") => &field,
             Some("tenants") => "acme",
             Some("operations") => &operation_id,
             _ => &bob,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::PASSWORD;
 use super::mail::{Post, token_of};
 use crate::support::api::Answer;
+use crate::support::lock_holder::LockHolder;
 
 const OTHER: &str = "eight wet dogs on a hill";
 
@@ -28,7 +29,7 @@ fn a_tenant_says_who_may_register() {
     let eve = account("eve@acme.example", PASSWORD);
     refused(&post.send("/auth/register", &eve), 403, "registration_closed");
     post.registration("invited");
-    assert_eq!(post.world.json(&["iam", "show", "--tenant", "acme"]), json!({ "registration": "invited" }));
+    assert_eq!(post.world.json(&["iam", "show", "--tenant", "acme"])["registration"], "invited");
     refused(&post.send("/auth/register", &eve), 403, "invitation_needed");
     let with = |email: &str, token: &str| {
         let mut body = account(email, PASSWORD);
@@ -275,4 +276,42 @@ fn who_never_confirms_is_forgotten_after_a_week() {
         post.sql("select email from nexus.users order by email"),
         ["ann@acme.example", "kept@acme.example", "new@acme.example"]
     );
+}
+
+#[test]
+fn whoever_waits_for_a_user_holds_no_token_of_theirs() {
+    let post = Post::new();
+    post.registration("open");
+    assert_eq!(post.send("/auth/register", &account("eve@acme.example", PASSWORD)).status, 202);
+    let verify = token_of(&post.last(1));
+    let ann = post.server.token("acme", "ann@acme.example", PASSWORD);
+    post.server.change("POST", "/users?invite=true", &ann, &json!({ "email": "bob@acme.example" })).ok();
+    let invited = token_of(&post.last(2));
+    let database = post.world.database_of("acme");
+    for (email, path, token) in
+        [("eve@acme.example", "/auth/verify-email", verify), ("bob@acme.example", "/auth/password", invited)]
+    {
+        // Somebody is at the user's row.
+        let lock = format!("select from nexus.users where email = '{email}' for update");
+        let held = LockHolder::of(&post.world, &database, &lock);
+        std::thread::scope(|scope| {
+            let body = json!({ "token": token, "password": PASSWORD });
+            let post = &post;
+            let asked = scope.spawn(move || post.send(path, &body));
+            let waiting = format!(
+                "select count(*) from pg_stat_activity where datname = '{database}' and wait_event_type = 'Lock'"
+            );
+            post.world.until("postgres", &waiting, |rows| rows == ["1"]);
+            // Were the token's row locked, this would be refused: with whoever is at the user, each would wait
+            // for the other.
+            let free = format!(
+                "select count(*) from (select from nexus.invitations join nexus.users on users.id = user_id
+                                       where email = '{email}' for update of invitations nowait) as free"
+            );
+            assert_eq!(post.world.tenant_sql("acme", &free), ["1"], "{path}");
+            held.end(&post.world, "acme");
+            let answer = asked.join().unwrap();
+            assert_eq!(answer.status, 204, "{path}: {answer:?}");
+        });
+    }
 }

@@ -165,7 +165,9 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     fleet.sql(
         "ash",
         "drop table nexus.refresh_tokens, nexus.api_keys, nexus.rights_version, nexus.idempotency_keys, nexus.outbox, nexus.sign_in_settings,
-                    nexus.message_limits, nexus.sign_in_challenges, nexus.files, nexus.file_totals;
+                    nexus.message_limits, nexus.sign_in_challenges, nexus.files, nexus.file_totals, nexus.custom_fields;
+         alter table nexus.users drop column fields; alter table nexus.groups drop column fields;
+         drop index nexus.users_not_active;
          alter table nexus.invitations drop column registration, drop column password_hash;
          drop index nexus.invitations_unconfirmed;
          alter table nexus.sessions drop column revoked_because, drop column access;
@@ -179,7 +181,7 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     let made = "select pg_get_userbyid(relowner) = pg_get_userbyid(datdba) from pg_class, pg_database
                 where pg_class.oid = 'nexus.api_keys'::regclass and datname = current_database()";
     assert_eq!(fleet.sql("ash", made), ["t"]);
-    let versions = "select distinct schema_version = 20261130150200 from control.tenants";
+    let versions = "select distinct schema_version = 20261130150310 from control.tenants";
     assert_eq!(fleet.world.control_sql(versions), ["t"]);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
     fleet.is_tidy();

@@ -26,7 +26,10 @@ async fn create_user(realm: &mut Realm, caller: &Caller, body: Body) -> Result<V
 fn body(email: &str, role: &str, first: FirstPassword) -> Body {
     let (email, roles) = (email.parse().unwrap(), vec![role.parse().unwrap()]);
     let name = Some("Bob Birch".parse().unwrap());
-    Body { user: NewUser { email, name, profile: Map::new(), roles, groups: Vec::new() }, first }
+    Body {
+        user: NewUser { email, name, profile: Map::new(), fields: Map::new(), roles, groups: Vec::new() },
+        first,
+    }
 }
 
 fn given(password: &str) -> FirstPassword {

@@ -29,6 +29,7 @@ fn new_user(email: &str, role: Option<&str>, group: Option<&str>) -> NewUser {
         email: email.parse().unwrap(),
         name: None,
         profile: serde_json::Map::new(),
+        fields: serde_json::Map::new(),
         roles: role.into_iter().map(name).collect(),
         groups: group.into_iter().map(name).collect(),
     }
@@ -128,7 +129,14 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     refused(
         tried,
         "make a group below",
-        groups::create(realm, me, &name("New"), &Description::default(), Some(&name("Deputies"))).await,
+        groups::create(
+            realm,
+            me,
+            &name("New"),
+            &Description::default(),
+            (Some(&name("Deputies")), &serde_json::Map::new()),
+        )
+        .await,
     );
     for role in ["Viewer", "Helpdesk", "Granter", "Own", "User"] {
         let all = permission("*:*");

@@ -38,7 +38,14 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
         look(&ops).await.unwrap();
         let mut tenant = realm(&world, Some("acme")).await;
         let name = "Sales".parse().unwrap();
-        let refused = groups::create(&mut tenant, &ops, &name, &Description::default(), None).await;
+        let refused = groups::create(
+            &mut tenant,
+            &ops,
+            &name,
+            &Description::default(),
+            (None, &serde_json::Map::new()),
+        )
+        .await;
         assert!(matches!(refused, Err(IamError::Access(AccessError::Forbidden { .. }))));
         drop(tenant);
         let seen = "select caller like 'operator:%', action, detail::text from nexus.audit_log order by id desc limit 1";

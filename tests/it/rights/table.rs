@@ -8,6 +8,9 @@ use nexus::features::fleet::{
     self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
     VerifyRequest, Wanted, Waves,
 };
+use nexus::features::iam::custom_fields::{
+    self, AppliesTo, CustomFieldType, CustomFieldUpdate, NewCustomField,
+};
 use nexus::features::iam::users::{ImportReport, ImportRow, Imported, Invite, RowState, UserUpdate};
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Inspected, Proof};
@@ -196,11 +199,23 @@ fn proof() -> Proof {
     }
 }
 
+fn new_field() -> NewCustomField {
+    NewCustomField {
+        applies_to: AppliesTo::Users,
+        name: "team".parse().unwrap(),
+        kind: CustomFieldType::Text,
+        choices: Vec::new(),
+        required: false,
+        description: Description::default(),
+    }
+}
+
 fn new_user() -> iam::model::NewUser {
     iam::model::NewUser {
         email: "new@there.example".parse().unwrap(),
         name: None,
         profile: Map::new(),
+        fields: Map::new(),
         roles: Vec::new(),
         groups: Vec::new(),
     }
@@ -814,7 +829,7 @@ fn of_realms() -> Vec<Row> {
             groups::page(&mut d.realm, c, &iam::model::NamedFilter::default(), (PAGE, Total::Exact));
         Realm "iam::groups::tree" "group:read" |d, c, t| groups::tree(&mut d.realm, c);
         Realm "iam::groups::get" "group:read" |d, c, t| groups::get(&mut d.realm, c, &t.role);
-        Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, &Description::default(), None);
+        Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, &Description::default(), (None, &Map::new()));
         Realm "iam::groups::update" "group:update" |d, c, t| async move {
             groups::update(&mut d.realm, c, &t.role, &groups::GroupUpdate::default()).await
         };
@@ -879,9 +894,18 @@ fn of_realms() -> Vec<Row> {
             signin::set_password(&mut d.realm, c, &t.user, &password).await
         };
         Realm "iam::signin::invite" "user:update" |d, c, t| signin::invite(&mut d.realm, c, &t.user);
-        Realm "iam::sign_in_settings" "settings:read" |d, c, t| iam::sign_in_settings(&mut d.realm, c);
-        Realm "iam::set_registration" "settings:update" |d, c, t|
-            iam::set_registration(&mut d.realm, c, iam::Registration::Closed);
+        Realm "iam::realm_settings" "settings:read" |d, c, t| iam::realm_settings(&mut d.realm, c);
+        Realm "iam::update_settings" "settings:update" |d, c, t|
+            iam::update_settings(&mut d.realm, c, &iam::SettingsUpdate::default());
+        Realm "iam::custom_fields::list" "settings:read" |d, c, t| custom_fields::list(&mut d.realm, c);
+        Realm "iam::custom_fields::get" "settings:read" |d, c, t|
+            custom_fields::get(&mut d.realm, c, uuid::Uuid::nil());
+        Realm "iam::custom_fields::create" "settings:update" |d, c, t|
+            custom_fields::create(&mut d.realm, c, &new_field());
+        Realm "iam::custom_fields::update" "settings:update" |d, c, t|
+            custom_fields::update(&mut d.realm, c, uuid::Uuid::nil(), &CustomFieldUpdate::default());
+        Realm "iam::custom_fields::delete" "settings:update" |d, c, t|
+            custom_fields::delete(&mut d.realm, c, uuid::Uuid::nil(), &Expected::Any);
         Realm "iam::signin::issue_token" "user:update" |d, c, t| signin::issue_token(&mut d.realm, c, &t.user);
         Realm "iam::signin::issue_token_for" "user:update" |d, c, t|
             signin::issue_token_for(&mut d.realm, c, &t.user, None);

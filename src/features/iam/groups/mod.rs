@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::custom_fields::{self, AppliesTo, Definitions};
 use super::error::IamError;
 use super::model::{Changed, Group, Name, NameRef, NamedFilter, WriteOutcome};
 use super::realm::{Realm, RealmTx};
@@ -56,6 +57,8 @@ pub const FIELDS: &[FilterField] = {
 pub struct GroupUpdate {
     pub name: Option<Name>,
     pub description: Option<Description>,
+    /// Values of custom fields to set; `null` takes one away.
+    pub fields: Map<String, Value>,
     pub expected: Expected,
 }
 
@@ -95,12 +98,13 @@ pub async fn page(
 ) -> Result<(Vec<Group>, Pagination), IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "group:read", &Map::new())?;
-    let mut rows = store::page(&mut work.tx, filter, page).await?;
+    let fields = custom_fields::conditions(&mut work, AppliesTo::Groups, &filter.fields).await?;
+    let mut rows = store::page(&mut work.tx, (filter, &fields), page).await?;
     let more = page.cut(&mut rows);
     let counted = match total {
         Total::None => None,
         _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
+        _ => Some(store::count(&mut work.tx, (filter, &fields), total.limit()).await?),
     };
     work.close().await?;
     Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
@@ -140,7 +144,7 @@ pub async fn get(realm: &mut Realm, caller: &Caller, name: impl Into<NameRef>) -
 /// Makes a group, perhaps as part of another.
 ///
 /// # Errors
-/// Without `group:create`; [`IamError::Exists`]; [`IamError::Access`] when the other one holds what
+/// Without `group:create`; [`IamError::Exists`]; [`IamError::Fields`]; [`IamError::Access`] when the other one holds what
 /// the caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
@@ -148,7 +152,7 @@ pub async fn create(
     caller: &Caller,
     name: &Name,
     description: &Description,
-    parent: Option<&Name>,
+    (parent, fields): (Option<&Name>, &Map<String, Value>),
 ) -> Result<Group, IamError> {
     let result: Result<Group, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -157,7 +161,12 @@ pub async fn create(
             Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
             None => None,
         };
-        insert(&mut work, name, description.as_str(), parent.as_ref()).await?;
+        let values =
+            Definitions::of(&mut work, AppliesTo::Groups).await?.merged(&Map::new(), fields, true)?;
+        let id = insert(&mut work, name, description.as_str(), parent.as_ref()).await?;
+        if !values.is_empty() {
+            custom_fields::set(&mut work.tx, AppliesTo::Groups, id, &values).await?;
+        }
         let group = find(&mut work, name).await?;
         work.commit().await?;
         Ok(group)
@@ -185,7 +194,7 @@ pub(super) async fn insert(
 /// Renames or describes a group.
 ///
 /// # Errors
-/// Without `group:update`; [`IamError::Exists`]; [`IamError::Stale`].
+/// Without `group:update`; [`IamError::Exists`]; [`IamError::Fields`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
@@ -200,7 +209,8 @@ pub async fn update(
         let new_name = change.name.as_ref().filter(|new| new.as_str() != group.name);
         let description =
             change.description.as_ref().map(Description::as_str).filter(|text| *text != group.description);
-        if new_name.is_none() && description.is_none() {
+        let values = new_values(&mut work, &group, &change.fields).await?;
+        if new_name.is_none() && description.is_none() && values.is_none() {
             work.commit().await?;
             return Ok((group, WriteOutcome::Unchanged));
         }
@@ -211,6 +221,9 @@ pub async fn update(
             return Err(IamError::Exists { what: "group", name: new.to_string(), at: work.place.hinted() });
         }
         written?;
+        if let Some(values) = &values {
+            custom_fields::set(&mut work.tx, AppliesTo::Groups, group.id, values).await?;
+        }
         work.note("group.update", None, json!({ "group": group.name, "name": new_name }));
         let outcome = work.outcome();
         let group = find(&mut work, NameRef::Id(group.id)).await?;
@@ -219,6 +232,19 @@ pub async fn update(
     }
     .await;
     realm.rollback_on_error(result).await
+}
+
+/// The values of custom fields that a group has after a change, where any is another.
+async fn new_values(
+    work: &mut RealmTx<'_>,
+    group: &Group,
+    given: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, IamError> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let values = Definitions::of(work, AppliesTo::Groups).await?.merged(&group.fields.0, given, false)?;
+    Ok((values != group.fields.0).then_some(values))
 }
 
 /// Makes a group part of another; `None`: of none.

@@ -3,14 +3,19 @@
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::super::custom_fields;
 use super::super::model::{Group, NameRef, NamedFilter};
 use super::Membership;
 use crate::infra::db::{DbError, PgConnection, push_condition};
+use crate::kernel::filter::Condition;
 use crate::kernel::{Page, UserId};
 
 const COLUMNS: &str = "groups.id, groups.name, groups.description, parent.name as parent,
     array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
           where group_roles.group_id = groups.id order by roles.name) as roles,
+    -- In a realm of an older version there is no such column: then the name is that of the empty values around.
+    (select (select fields from (select groups.*) as own)
+     from (select jsonb_build_object() as fields) as none) as fields,
     groups.created_at, groups.updated_at";
 /// How many are in a group, which may be many.
 const MEMBERS: &str =
@@ -51,11 +56,11 @@ async fn select(
 /// One page of groups, and the one after it, where there is one.
 pub(super) async fn page(
     realm: &mut PgConnection,
-    filter: &NamedFilter,
+    (filter, fields): (&NamedFilter, &[Condition]),
     page: Page,
 ) -> Result<Vec<Group>, DbError> {
     let mut query = QueryBuilder::new(format!("select {COLUMNS}, {MEMBERS} from {TABLES} where true"));
-    push_filter(&mut query, filter);
+    push_filter(&mut query, filter, fields);
     if let Some(after) = &filter.after {
         query.push(" and groups.name > ").push_bind(after.clone());
     }
@@ -67,17 +72,20 @@ pub(super) async fn page(
 /// How many groups a filter lets through; no more than `most` are looked at.
 pub(super) async fn count(
     realm: &mut PgConnection,
-    filter: &NamedFilter,
+    (filter, fields): (&NamedFilter, &[Condition]),
     most: Option<i64>,
 ) -> Result<u64, DbError> {
     let mut query = QueryBuilder::new(format!("select count(*) from (select from {TABLES} where true "));
-    push_filter(&mut query, filter);
+    push_filter(&mut query, filter, fields);
     query.push(" limit ").push_bind(most).push(") as counted");
     let counted: i64 = query.build_query_scalar().fetch_one(realm).await?;
     Ok(u64::try_from(counted).unwrap_or_default())
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &NamedFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &NamedFilter, fields: &[Condition]) {
+    for condition in fields {
+        custom_fields::push(query, "groups.fields", condition);
+    }
     for condition in &filter.conditions {
         let column = match condition.field.as_str() {
             "name" => "groups.name",

@@ -17,6 +17,7 @@ use super::realm::Realm;
 use super::rules::Rules;
 use super::settings::{self, Registration};
 use super::signin::{self, NewPassword};
+use super::users;
 use crate::features::outbox::{self, NewEntry};
 use crate::infra::crypto::{InvitationToken, password};
 use crate::infra::db::{DbError, PgConnection};
@@ -249,6 +250,7 @@ pub async fn verify_email(
         }
         let caller = Caller::user(realm.place.id, owner.id);
         let mut work = realm.write(&caller).await?;
+        users::store::lock(&mut work.tx, &[owner.id.uuid()]).await?;
         if !store::confirm(&mut work.tx, owner.id, hash.as_bytes()).await? {
             return Err(IamError::Token);
         }

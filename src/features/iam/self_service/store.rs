@@ -192,9 +192,9 @@ pub(super) async fn confirm(
 pub(super) async fn forget_unconfirmed(realm: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query(
         "delete from nexus.users where id in (
-             select user_id from nexus.invitations
-             where purpose = 'verify' and expires_at < now() - interval '7 days'
-             order by expires_at limit 100 for update skip locked)
+             select users.id from nexus.invitations join nexus.users on users.id = invitations.user_id
+             where invitations.purpose = 'verify' and invitations.expires_at < now() - interval '7 days'
+             order by invitations.expires_at limit 100 for update of users, invitations skip locked)
            and state = 'invited' and password_hash is null
            and not exists (select from nexus.user_roles where user_id = users.id)
            and not exists (select from nexus.group_members where user_id = users.id)",

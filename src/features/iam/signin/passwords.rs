@@ -264,6 +264,7 @@ async fn take(
 ) -> Result<UserId, IamError> {
     let caller = Caller::user(realm.place.id, owner);
     let mut work = realm.write(&caller).await?;
+    users::store::lock(&mut work.tx, &[owner.uuid()]).await?;
     if !store::take_token(&mut work.tx, owner, token.hash().as_bytes()).await? {
         return Err(IamError::Token);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::custom_fields::{self, AppliesTo, Definitions};
 use super::super::error::IamError;
 use super::super::model::{Changed, User, UserRef, UserState, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
@@ -16,6 +17,8 @@ pub struct UserUpdate {
     pub name: Option<DisplayName>,
     /// Fields of the profile to set; `null` takes one away.
     pub profile: Map<String, Value>,
+    /// Values of custom fields to set; `null` takes one away.
+    pub fields: Map<String, Value>,
     pub expected: Expected,
 }
 
@@ -24,7 +27,7 @@ pub struct UserUpdate {
 /// # Errors
 /// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's;
 /// [`IamError::Access`] when a condition looks at what is changed, and the caller does not hold without
-/// it what it guards; [`IamError::Stale`].
+/// it what it guards; [`IamError::Fields`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
@@ -37,16 +40,7 @@ pub async fn update(
         let user = find_to_change(&mut work, who, "user:update").await?;
         change.expected.check(&user)?;
         present(&work, &user)?;
-        let mut profile = user.profile.0.clone();
-        let (taken, set): (Vec<_>, Vec<_>) =
-            change.profile.clone().into_iter().partition(|(_, value)| value.is_null());
-        for (name, _) in taken {
-            profile.remove(&name);
-            // As it is kept; a name from before names were looked at goes by the line above.
-            text::name(&name).ok().and_then(|name| profile.remove(&name));
-        }
-        profile.extend(super::kept_fields(&set.into_iter().collect())?);
-        super::check_profile(&profile)?;
+        let profile = new_profile(&user, &change.profile)?;
         let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
         let name = change.name.as_ref().map(DisplayName::as_str).filter(|name| *name != user.name);
         let before = &user.profile.0;
@@ -55,11 +49,16 @@ pub async fn update(
         let changed = changed.map(String::as_str).chain(email.map(|_| "email")).collect();
         facts::check(&mut work, &user, &changed).await?;
         let profile = (profile != user.profile.0).then_some(profile);
-        let fields: Vec<&str> =
-            [email.map(|_| "email"), name.map(|_| "name"), profile.as_ref().map(|_| "profile")]
-                .into_iter()
-                .flatten()
-                .collect();
+        let values = new_values(&mut work, &user, &change.fields).await?;
+        let fields: Vec<&str> = [
+            email.map(|_| "email"),
+            name.map(|_| "name"),
+            profile.as_ref().map(|_| "profile"),
+            values.as_ref().map(|_| "fields"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         if fields.is_empty() {
             work.commit().await?;
             return Ok((user, WriteOutcome::Unchanged));
@@ -71,6 +70,9 @@ pub async fn update(
             return Err(IamError::Exists { what: "user", name: email.to_string(), at: work.place.hinted() });
         }
         written?;
+        if let Some(values) = &values {
+            custom_fields::set(&mut work.tx, AppliesTo::Users, user.id.uuid(), values).await?;
+        }
         if email.is_some() {
             // A token went to the old address.
             store::drop_token(&mut work.tx, user.id).await?;
@@ -83,6 +85,33 @@ pub async fn update(
     }
     .await;
     realm.rollback_on_error(result).await
+}
+
+/// The profile that a user has after a change.
+fn new_profile(user: &User, given: &Map<String, Value>) -> Result<Map<String, Value>, IamError> {
+    let mut profile = user.profile.0.clone();
+    let (taken, set): (Vec<_>, Vec<_>) = given.clone().into_iter().partition(|(_, value)| value.is_null());
+    for (name, _) in taken {
+        profile.remove(&name);
+        // As it is kept; a name from before names were looked at goes by the line above.
+        text::name(&name).ok().and_then(|name| profile.remove(&name));
+    }
+    profile.extend(super::kept_fields(&set.into_iter().collect())?);
+    super::check_profile(&profile)?;
+    Ok(profile)
+}
+
+/// The values of custom fields that a user has after a change, where any is another.
+async fn new_values(
+    work: &mut RealmTx<'_>,
+    user: &User,
+    given: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, IamError> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let values = Definitions::of(work, AppliesTo::Users).await?.merged(&user.fields.0, given, false)?;
+    Ok((values != user.fields.0).then_some(values))
 }
 
 /// Shuts a user out: it cannot sign in, and its sessions end.

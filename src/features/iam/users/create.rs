@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::custom_fields::{self, AppliesTo, Definitions};
 use super::super::error::IamError;
 use super::super::first::{FirstPassword, FirstSignIn};
 use super::super::messages::Message;
@@ -65,7 +66,8 @@ pub struct Created {
 ///
 /// # Errors
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
-/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::UserLimit`]; [`IamError::Access`] when a role or group holds what the
+/// [`IamError::Password`]; [`IamError::Fields`]; [`IamError::Exists`]; [`IamError::UserLimit`];
+/// [`IamError::Access`] when a role or group holds what the
 /// caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
@@ -145,8 +147,10 @@ pub(super) async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<M
     for name in distinct(|user| &user.groups) {
         group_ids.insert(name, groups::find_to_join(work, name).await?.id);
     }
-    let mut rows = NewRows::default();
+    let definitions = Definitions::of(work, AppliesTo::Users).await?;
+    let (mut rows, mut values) = (NewRows::default(), Vec::new());
     for prepared in new {
+        values.push(definitions.merged(&Map::new(), &prepared.user.fields, true)?);
         let profile = super::kept_fields(&prepared.user.profile)?;
         super::check_profile(&profile)?;
         let hash = match &prepared.sign_in {
@@ -179,6 +183,8 @@ pub(super) async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<M
         store::remove_new(&mut work.tx, &ids).await?;
     }
     attach(work, new, &made, (&role_ids, &group_ids)).await?;
+    let values = made.iter().map(|(index, id)| (id.uuid(), std::mem::take(&mut values[*index])));
+    custom_fields::put_on_users(work, values.collect()).await?;
     for (index, id) in &made {
         let user = &new[*index].user;
         let detail = json!({ "state": rows.states[*index], "roles": user.roles, "groups": user.groups });

@@ -11,6 +11,7 @@ use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::super::custom_fields::{AppliesTo, Definitions, WrongField};
 use super::super::error::IamError;
 use super::super::first::FirstPassword;
 use super::super::model::{NewUser, UserState};
@@ -23,6 +24,8 @@ use crate::kernel::{AnyFailure, Caller, Failure, UserId};
 
 /// Users made in one transaction at most.
 const BATCH: usize = 500;
+/// Most wrong values of custom fields that are named.
+const MOST_SAID: usize = 100;
 /// For how long users are gathered for one transaction: its cost is then little beside the hashes'.
 const GATHER: Duration = Duration::from_secs(1);
 
@@ -211,6 +214,15 @@ pub async fn check_import(realm: &mut Realm, caller: &Caller, rows: &[ImportRow]
     }
     for group in rows.iter().flat_map(|row| &row.user.groups).collect::<BTreeSet<_>>() {
         groups::find_to_join(&mut work, group).await?;
+    }
+    let definitions = Definitions::of(&mut work, AppliesTo::Users).await?;
+    let wrong = |row: &ImportRow| {
+        let found = definitions.wrong(&Map::new(), &row.user.fields, true);
+        found.into_iter().map(|wrong| WrongField { row: Some(row.line), ..wrong }).collect::<Vec<_>>()
+    };
+    let fields: Vec<WrongField> = rows.iter().flat_map(wrong).take(MOST_SAID).collect();
+    if !fields.is_empty() {
+        return Err(IamError::Fields { fields });
     }
     work.close().await
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::custom_fields::{self, AppliesTo};
 use super::super::error::IamError;
 use super::super::model::{User, UserFilter, UserRef, UserSort};
 use super::super::realm::Realm;
@@ -35,6 +36,7 @@ pub async fn list(
         let group = groups::id_of(&mut work, group).await?;
         within.group = Some(store::groups_in(&mut work.tx, group).await?);
     }
+    within.fields = custom_fields::conditions(&mut work, AppliesTo::Users, &filter.fields).await?;
     let mut rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
     let more = page.cut(&mut rows);
     let counted = match total {

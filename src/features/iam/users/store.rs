@@ -7,8 +7,10 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::super::custom_fields;
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
 use crate::infra::db::{DbError, PgConnection, pattern_of_part, push_condition};
+use crate::kernel::filter::Condition;
 use crate::kernel::{Email, Page, UserId};
 
 const COLUMNS: &str = "users.id, users.email, users.name,
@@ -17,6 +19,9 @@ const COLUMNS: &str = "users.id, users.email, users.name,
          else users.state end as state,
     users.password_hash is not null as has_password, users.totp_since is not null as second_factor,
     users.profile,
+    -- In a realm of an older version there is no such column: then the name is that of the empty values around.
+    (select (select fields from (select users.*) as own)
+     from (select jsonb_build_object() as fields) as none) as fields,
     array(select roles.name from nexus.user_roles join nexus.roles on roles.id = user_roles.role_id
           where user_roles.user_id = users.id order by roles.name) as roles,
     array(select groups.name from nexus.group_members join nexus.groups on groups.id = group_members.group_id
@@ -94,6 +99,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter, within: 
     for condition in &filter.conditions {
         push_condition(query, column(&condition.field), condition);
     }
+    for condition in &within.fields {
+        custom_fields::push(query, "users.fields", condition);
+    }
     let members = |query: &mut QueryBuilder<Postgres>, groups: &Vec<Uuid>| {
         query.push("select user_id from nexus.group_members where group_id = any ( ");
         query.push_bind(groups.clone()).push(")");
@@ -155,13 +163,14 @@ fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
     Some((Email::keys_of_part(text).iter().map(|key| pattern_of_part(key)).collect(), pattern_of_part(text)))
 }
 
-/// The role and the group of a filter, which exist.
+/// The role, the group and the custom fields of a filter, which exist.
 #[derive(Debug, Default)]
 pub(in super::super) struct Within {
     /// A role, and the groups whose members have it.
     pub(super) role: Option<(Uuid, Vec<Uuid>)>,
     /// A group, with those that are part of it.
     pub(super) group: Option<Vec<Uuid>>,
+    pub(super) fields: Vec<Condition>,
 }
 
 /// One page of users, and the row after it, where there is one.
@@ -385,6 +394,16 @@ pub(in super::super) async fn end_sessions(realm: &mut PgConnection, user: UserI
     Ok(ended.rows_affected())
 }
 
+/// Takes up users for a change: whoever changes them or their tokens meanwhile waits. A user's row is locked before
+/// that of their token, everywhere.
+pub(in super::super) async fn lock(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    sqlx::query("select from nexus.users where id = any($1) order by id for update")
+        .bind(users)
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
 /// Takes a user's single-use token away.
 pub(in super::super) async fn drop_token(realm: &mut PgConnection, user: UserId) -> Result<(), DbError> {
     sqlx::query("delete from nexus.invitations where user_id = $1").bind(user).execute(realm).await?;
@@ -419,6 +438,8 @@ pub(super) async fn due(
 
 /// Takes everything personal from users. The rows stay: others and the log name their ids.
 pub(super) async fn erase(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    lock(realm, users).await?;
+    custom_fields::erase(realm, users).await?;
     for statement in [
         "delete from nexus.user_roles where user_id = any($1)",
         "delete from nexus.group_members where user_id = any($1)",
