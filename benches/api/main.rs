@@ -2,15 +2,17 @@
 //! Express server that does the same.
 //!
 //! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
+//! `scripts/bench api fit|churn|neighbour [--json] [--seconds N] [--tenants N] [--cap N] [--connections N]`
 //!
 //! One tenant with users; both servers are processes of their own, asked by turns (A B B A). Requests per
 //! second, requests per second of the server's own processor time, and how long they take; load, servers and
-//! PostgreSQL share the machine.
+//! PostgreSQL share the machine. The words measure many tenants instead (`many.rs`).
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 mod bare;
 mod load;
+mod many;
 mod signing_in;
 #[path = "../verbs/stack.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -37,8 +39,21 @@ fn main() -> Result<(), Failure> {
         given.and_then(|text| text.parse().ok()).unwrap_or(usual)
     };
     let seconds = Duration::from_secs(number("--seconds", 5) as u64);
-    let load = Load { connections: number("--connections", 64), seconds };
-    let report = runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?;
+    let scale = |(tenants, cap, connections), usual| many::Scale {
+        tenants: number("--tenants", tenants),
+        cap: number("--cap", cap),
+        connections: number("--connections", connections),
+        seconds: Duration::from_secs(number("--seconds", usual) as u64),
+    };
+    let report = match args.get(1).map(String::as_str) {
+        Some("fit") => runtime.block_on(many::fit(scale((200, 240, 1_000), 60)))?,
+        Some("churn") => runtime.block_on(many::churn(scale((500, 80, 64), 30)))?,
+        Some("neighbour") => runtime.block_on(many::neighbour(scale((2, 32, 216), 20)))?,
+        _ => {
+            let load = Load { connections: number("--connections", 64), seconds };
+            runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?
+        }
+    };
     if args.iter().any(|arg| arg == "--json") {
         println!("{report:#}");
         return Ok(());
