@@ -1,5 +1,7 @@
 //! A closed loop of requests over connections that stay open.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -155,21 +157,57 @@ impl Load {
         target: &Target,
         clients: impl IntoIterator<Item = C>,
     ) -> Result<Measured, Failure> {
+        self.run_by(target, clients, None).await
+    }
+
+    /// Has clients ask so many times a second together, whether or not answers come: how long a request takes
+    /// counts from when it was due.
+    pub(crate) async fn run_at<C: Client>(
+        &self,
+        target: &Target,
+        clients: impl IntoIterator<Item = C>,
+        per_second: f64,
+    ) -> Result<Measured, Failure> {
+        self.run_by(target, clients, Some(per_second.max(1.0))).await
+    }
+
+    async fn run_by<C: Client>(
+        &self,
+        target: &Target,
+        clients: impl IntoIterator<Item = C>,
+        per_second: Option<f64>,
+    ) -> Result<Measured, Failure> {
+        let mut senders = Vec::new();
+        for client in clients.into_iter().take(self.connections) {
+            senders.push((client, connect(&target.address).await?));
+        }
         let (before, began) = (target.cpu(), Instant::now());
         let until = began + self.seconds;
-        let tasks: Vec<_> = clients
+        let next = Arc::new(AtomicU32::new(0));
+        let tasks: Vec<_> = senders
             .into_iter()
-            .take(self.connections)
-            .map(|mut client| {
-                let address = target.address.clone();
-                tokio::spawn(async move {
-                    let (mut sender, mut times, mut errors) = (connect(&address).await?, Vec::new(), 0);
-                    while Instant::now() < until {
-                        let asked = Instant::now();
-                        errors += usize::from(!ask(&mut client, &mut sender).await?);
-                        times.push(asked.elapsed());
+            .map(|(mut client, mut sender)| {
+                let next = Arc::clone(&next);
+                let due = move || match per_second {
+                    Some(rate) => {
+                        let number = f64::from(next.fetch_add(1, Ordering::Relaxed));
+                        began + Duration::from_secs_f64(number / rate)
                     }
-                    Ok::<_, Failure>((times, errors))
+                    None => Instant::now(),
+                };
+                tokio::spawn(async move {
+                    let (mut times, mut errors) = (Vec::new(), 0);
+                    loop {
+                        let due = due();
+                        if due >= until {
+                            return Ok::<_, Failure>((times, errors));
+                        }
+                        if due > Instant::now() {
+                            tokio::time::sleep_until(due.into()).await;
+                        }
+                        errors += usize::from(!ask(&mut client, &mut sender).await?);
+                        times.push(due.elapsed());
+                    }
                 })
             })
             .collect();

@@ -1,14 +1,15 @@
 //! Measures the API beside a bare server that does nothing but run the same statements, and beside a plain
 //! Express server that does the same.
 //!
-//! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`;
-//! with `--bad-clients`, what good clients notice of bad ones; with `--enumeration [--samples N]`, whether the
-//! time of an answer says who there is.
+//! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
+//! `scripts/bench api fit|churn|neighbour [--json] [--seconds N] [--tenants N] [--cap N] [--connections N]`
+//! `scripts/bench api bad-clients`: what good clients notice of bad ones
+//! `scripts/bench api enumeration [--samples N]`: whether the time of an answer says who there is
 //! `scripts/bench upgrade OLD_BINARY [--json] [--seconds N]`
 //!
 //! One tenant with users; both servers are processes of their own, asked by turns (A B B A). Requests per
 //! second, requests per second of the server's own processor time, and how long they take; load, servers and
-//! PostgreSQL share the machine.
+//! PostgreSQL share the machine. The words measure many tenants instead (`many.rs`).
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -16,6 +17,7 @@ mod bad_clients;
 mod bare;
 mod enumeration;
 mod load;
+mod many;
 mod signing_in;
 #[path = "../verbs/stack.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -45,26 +47,37 @@ fn main() -> Result<(), Failure> {
     let seconds = Duration::from_secs(number("--seconds", 5) as u64);
     let load = Load { connections: number("--connections", 64), seconds };
     let (rounds, users) = (number("--rounds", 2), number("--users", 10_000));
-    let is_asked = |flag: &str| args.iter().any(|arg| arg == flag);
-    let old = args.iter().position(|arg| arg == "--old").and_then(|at| args.get(at + 1));
+    let scale = |(tenants, cap, connections), usual| many::Scale {
+        tenants: number("--tenants", tenants),
+        cap: number("--cap", cap),
+        connections: number("--connections", connections),
+        seconds: Duration::from_secs(number("--seconds", usual) as u64),
+    };
     let report = runtime.block_on(async {
-        if let Some(old) = old {
-            upgrade::measure(old.as_ref(), seconds).await
-        } else if is_asked("--enumeration") {
-            let stack = prepared(users).await?;
-            let nexus = nexus(&stack)?;
-            enumeration::measure(&stack, &nexus.target, number("--samples", 1_000)).await
-        } else if is_asked("--bad-clients") {
-            let stack = prepared(users).await?;
-            let nexus = nexus(&stack)?;
-            let token = token(&nexus.target).await?;
-            let row = bad_clients::measure(load, &nexus.target, rounds, &token).await?;
-            Ok(json!({ "bad clients": row }))
-        } else {
-            measure(load, rounds, users).await
+        match args.get(1).map(String::as_str) {
+            Some("fit") => many::fit(scale((200, 240, 1_000), 60)).await,
+            Some("churn") => many::churn(scale((500, 80, 64), 30)).await,
+            Some("neighbour") => many::neighbour(scale((2, 32, 216), 20)).await,
+            Some("upgrade") => {
+                let old = args.get(2).ok_or("the binary of the last release is missing")?;
+                upgrade::measure(old.as_ref(), seconds).await
+            }
+            Some("enumeration") => {
+                let stack = prepared(users).await?;
+                let nexus = nexus(&stack)?;
+                enumeration::measure(&stack, &nexus.target, number("--samples", 1_000)).await
+            }
+            Some("bad-clients") => {
+                let stack = prepared(users).await?;
+                let nexus = nexus(&stack)?;
+                let token = token(&nexus.target).await?;
+                let row = bad_clients::measure(load, &nexus.target, rounds, &token).await?;
+                Ok(json!({ "bad clients": row }))
+            }
+            _ => measure(load, rounds, users).await,
         }
     })?;
-    if is_asked("--json") {
+    if args.iter().any(|arg| arg == "--json") {
         println!("{report:#}");
         return Ok(());
     }

@@ -37,6 +37,11 @@ impl Follower for Changes {
                 }
             }
         }
+        // Asks nobody, unless the server was changed.
+        for server in self.app.budgets.names() {
+            let budget = self.app.provisioning.placement.budget(control, &server).await?;
+            self.app.budgets.note(&server, budget);
+        }
         self.app.control.close_unused();
         self.app.realms.close_unused();
         Ok(())

@@ -37,7 +37,7 @@ use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
 use crate::features::usage::Meter;
-use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
+use crate::infra::db::{Budgets, DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
@@ -88,6 +88,7 @@ struct Shared {
     tokens: Tokens,
     control: SessionPool,
     realms: Realms,
+    budgets: Budgets,
     directory: Directory,
     buckets: Buckets,
     /// Requests of tenants.
@@ -266,11 +267,16 @@ impl App {
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
+        let control_server = addresses.control.clone();
+        let budgets = Budgets::new(control_server.clone(), limits.realms.sessions);
+        let realms =
+            Realms::new(limits.realms, budgets.clone(), control_server, placement, Arc::clone(&servers));
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
-            realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
+            realms,
+            budgets,
             directory: Directory::default(),
             buckets: Buckets::default(),
             meter: Meter::default(),

@@ -12,7 +12,7 @@ use crate::features::iam;
 use crate::features::placement::Placement;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{
-    AnyLease, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool,
+    AnyLease, Budgets, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool,
 };
 use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
 
@@ -24,6 +24,9 @@ const LOOKED_AT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Realms {
     sessions: SessionPool,
+    /// How long is waited for one.
+    wait: Duration,
+    budgets: Budgets,
     /// Where the platform's own realm is.
     control: ServerAddress,
     placement: Placement,
@@ -46,12 +49,14 @@ struct DatabaseClosed {
 impl Realms {
     pub(super) fn new(
         limits: PoolLimits,
+        budgets: Budgets,
         control: ServerAddress,
         placement: Placement,
         servers: Arc<ServerStates>,
     ) -> Self {
-        let sessions = SessionPool::new(limits, "".into());
-        Self { sessions, control, placement, servers, untampered: Arc::default() }
+        let (sessions, wait) = (SessionPool::new(limits, "".into()), limits.wait);
+        budgets.share_with(&sessions);
+        Self { sessions, wait, budgets, control, placement, servers, untampered: Arc::default() }
     }
 
     /// A session in the platform's own realm.
@@ -74,7 +79,8 @@ impl Realms {
         let control = &mut control.into();
         let statements = iam::session_statements(&tenant.resources.owner_role, tenant.schema_version);
         let (key, statements) = (tenant.id.uuid(), Some(statements.as_str()));
-        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant).await;
+        let until = Instant::now() + self.wait;
+        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant, until).await;
         let leased = self.sessions.lease_prepared(key, statements, async || open(control).await).await;
         let (mut session, version) = match leased {
             // Its password was changed a moment ago, perhaps.
@@ -130,23 +136,33 @@ impl Realms {
         self.untampered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, control: &mut AnyLease<'_>, tenant: &Tenant) -> Result<PgConnection, DbOrAny> {
-        let control = control.get().await?;
-        let cluster = self.placement.cluster(control, &tenant.cluster).await.map_err(AnyFailure::from)?;
+    async fn open(
+        &self,
+        control: &mut AnyLease<'_>,
+        tenant: &Tenant,
+        until: Instant,
+    ) -> Result<PgConnection, DbOrAny> {
+        let asking = control.get().await?;
+        let cluster = self.placement.cluster(asking, &tenant.cluster).await.map_err(AnyFailure::from)?;
+        let budget = self.placement.budget(asking, &tenant.cluster).await.map_err(AnyFailure::from)?;
+        // Sessions in the control database are few, and this may wait for others.
+        control.give_back();
         let server = cluster.admin.database(&tenant.resources.database_name);
         let connect = async || {
+            let place = self.budgets.place(&tenant.cluster, budget, until).await?;
             let opened = server.connect("nexus:realm").await;
             if matches!(opened, Err(DbError::Unreachable { .. })) {
                 self.servers.doubt();
             }
-            opened
+            Ok(opened?.counted(place))
         };
         let opened = connect().await;
         if !opened.as_ref().is_err_and(takes_no_sessions) {
             return Ok(opened?);
         }
         // Because the tenant was closed just now, or without our knowledge; or it was opened since.
-        let now = tenants::get(control, &Caller::System, &TenantRef::Id(tenant.id)).await;
+        let asking = control.get().await?;
+        let now = tenants::get(asking, &Caller::System, &TenantRef::Id(tenant.id)).await;
         let now = now.map_err(AnyFailure::from)?.active().map_err(AnyFailure::from)?;
         match connect().await {
             Err(source) if takes_no_sessions(&source) => {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{App, Shared};
 use crate::features::placement::{self, Cluster, PlacementError};
 use crate::features::tenants::Tenant;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{Budgets, DbError, PgConnection};
 use crate::kernel::hint::PlaceKind;
 use crate::kernel::{AnyFailure, Caller, Failure};
 
@@ -22,6 +23,8 @@ const PERIOD: Duration = Duration::from_secs(5);
 const PERIOD_DOWN: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one more session is waited for where the server has a budget.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
 /// So many times in a row a server must not answer before requests are kept from it: once may be chance.
 const FAILURES: u32 = 2;
 
@@ -99,6 +102,9 @@ pub struct Servers {
 /// One server, and the session that it is asked with.
 struct Probe {
     cluster: Cluster,
+    budgets: Budgets,
+    /// Most sessions of the whole platform there.
+    budget: Option<i32>,
     session: Option<PgConnection>,
 }
 
@@ -160,15 +166,20 @@ async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), An
                 continue;
             }
         };
+        let budget = app.shared().provisioning.placement.budget(&mut control, &name).await?;
         match probes.get_mut(&name) {
             Some(probe) => {
+                probe.budget = budget;
                 // A session at the old place says nothing of the new one.
                 if probe.cluster.admin.display() != cluster.admin.display() {
                     probe.session = None;
                 }
                 probe.cluster = cluster;
             }
-            None => drop(probes.insert(name, Probe { cluster, session: None })),
+            None => {
+                let budgets = app.shared().budgets.clone();
+                probes.insert(name, Probe { cluster, budgets, budget, session: None });
+            }
         }
     }
     Ok(())
@@ -188,14 +199,19 @@ impl Probe {
     /// Put back only where it works: one that broke is made anew.
     async fn ping(&mut self) -> Result<(), DbError> {
         if let Some(mut session) = self.session.take()
+            && !session.is_wanted_back()
             && session.ping().await.is_ok()
         {
             self.session = Some(session);
             return Ok(());
         }
-        let mut session = self.cluster.admin.connect_reading("nexus:probe").await?;
+        let until = Instant::now() + PLACE_TIMEOUT;
+        let place = self.budgets.place(&self.cluster.name, self.budget, until).await?;
+        let session = self.cluster.admin.connect_reading("nexus:probe").await?;
+        let mut session = session.counted(place);
         session.ping().await?;
-        self.session = Some(session);
+        // Of a budget nothing is held that a request or a creation may need.
+        self.session = self.budget.is_none().then_some(session);
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use super::error::{PlacementError, StoreNeed};
 use super::model::{
     Candidate, Candidates, Cluster, DEFAULT, Driver, PlacementRequest, ServerPlace, Store, StorePlace,
 };
+use super::opening::ServerRecord;
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
@@ -42,6 +43,8 @@ struct Opened {
     down: HashMap<String, Instant>,
     /// What a person was told already.
     said: HashSet<String>,
+    /// The budgets of sessions.
+    budgets: HashMap<String, Option<i32>>,
     /// How far the changes of other processes were read.
     horizon: Horizon<String>,
 }
@@ -57,10 +60,12 @@ impl Follower for Placement {
             News::Any => {
                 opened.clusters.clear();
                 opened.stores.clear();
+                opened.budgets.clear();
             }
             News::Changed(names) => {
                 opened.clusters.retain(|name, _| !names.contains(name));
                 opened.stores.retain(|name, _| !names.contains(name));
+                opened.budgets.retain(|name, _| !names.contains(name));
             }
         }
         Ok(())
@@ -126,6 +131,24 @@ impl Placement {
         let cluster = self.at(name, &place, password);
         opened.clusters.insert(name.to_owned(), cluster.clone());
         Ok(cluster)
+    }
+
+    /// How many sessions the whole platform may hold on a server; `None`: as many as come.
+    ///
+    /// # Errors
+    /// When the control database does not answer.
+    pub(crate) async fn budget(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<Option<i32>, PlacementError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(budget) = opened.budgets.get(name) {
+            return Ok(*budget);
+        }
+        let budget = ServerRecord::read(control, name).await?.connections;
+        opened.budgets.insert(name.to_owned(), budget);
+        Ok(budget)
     }
 
     /// A server at a place.

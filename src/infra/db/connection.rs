@@ -14,6 +14,7 @@ use sqlx::{Connection, Either, Execute, Executor, Postgres, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 use tracing::Span;
 
+use super::budget::Place;
 use super::liveness::{Silence, Watch};
 
 /// How long a goodbye may take; the socket is closed either way.
@@ -30,6 +31,8 @@ pub struct PgConnection {
     owes_rollback: bool,
     /// It took advisory locks, which last as long as it does.
     took_locks: bool,
+    /// Where its server has a budget: dropped after the socket was closed.
+    place: Option<Place>,
 }
 
 impl std::fmt::Debug for PgConnection {
@@ -40,7 +43,7 @@ impl std::fmt::Debug for PgConnection {
 
 impl PgConnection {
     pub(super) fn new(inner: sqlx::PgConnection, watch: Arc<Watch>) -> Self {
-        Self { inner, watch, owes_rollback: false, took_locks: false }
+        Self { inner, watch, owes_rollback: false, took_locks: false, place: None }
     }
 
     /// Whether it broke, or the answer to something was not waited for: the server may be at work still.
@@ -72,6 +75,28 @@ impl PgConnection {
     /// The name of the login that it was opened with.
     pub(super) fn login(&self) -> &str {
         &self.watch.server.user
+    }
+
+    /// Counts in the budget of its server for as long as it is open.
+    #[must_use]
+    pub fn counted(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// Its place in the budget of its server.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Takes its place, for who waits until the server has ended it.
+    pub(super) fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
+    /// Whether others need its place in the budget of its server: then it is to be closed, not kept.
+    #[must_use]
+    pub fn is_wanted_back(&self) -> bool {
+        self.place.as_ref().is_some_and(Place::is_wanted_back)
     }
 
     /// Says goodbye, for two seconds at most.

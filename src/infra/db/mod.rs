@@ -3,6 +3,7 @@
 
 mod address;
 mod apart;
+mod budget;
 mod comments;
 mod connection;
 mod error;
@@ -32,6 +33,7 @@ mod url;
 
 pub use address::{Host, ServerAddress, Tls};
 pub use apart::{invalid_indexes, repeatable};
+pub use budget::{Budgets, Place};
 pub use comments::{comments, leading_comments};
 pub use connection::PgConnection;
 pub use error::{DbError, Said};

@@ -309,7 +309,7 @@ fn whoever_waits_for_a_user_holds_no_token_of_theirs() {
                                        where email = '{email}' for update of invitations nowait) as free"
             );
             assert_eq!(post.world.tenant_sql("acme", &free), ["1"], "{path}");
-            held.end(&post.world, "acme");
+            drop(held);
             let answer = asked.join().unwrap();
             assert_eq!(answer.status, 204, "{path}: {answer:?}");
         });

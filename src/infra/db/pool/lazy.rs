@@ -77,6 +77,13 @@ impl AnyLease<'_> {
             Self::Lazy(lease) => lease.get().await,
         }
     }
+
+    /// Gives one that is drawn when it is needed back until then.
+    pub fn give_back(&mut self) {
+        if let Self::Lazy(lease) = self {
+            lease.give_back();
+        }
+    }
 }
 
 impl<'a> From<&'a mut Lease> for AnyLease<'a> {

@@ -125,18 +125,25 @@ impl Drop for Lease {
             return;
         };
         if session.is_abandoned() {
+            let mut session = session;
+            let place = session.take_place();
             drop(session);
             // The server goes on with what it was asked until it looks whether we are there.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move {
                     tokio::time::sleep(ABANDONED_ENDS).await;
-                    drop((slot, permit));
+                    drop((slot, permit, place));
                 });
             }
             return;
         }
         if session.took_locks() {
             // Whoever is next must not hold what it was left with.
+            drop(session);
+            return;
+        }
+        if session.is_wanted_back() {
+            // Whoever needs its place waits for nothing else.
             drop(session);
             return;
         }

@@ -11,7 +11,7 @@ mod lease;
 mod state;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -71,6 +71,16 @@ pub struct PoolStats {
 /// A pool of sessions. Those of one key are alike. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SessionPool(Arc<Shared>);
+
+/// A pool, for who does not keep it.
+#[derive(Debug)]
+pub(super) struct WeakPool(Weak<Shared>);
+
+impl WeakPool {
+    pub(super) fn upgrade(&self) -> Option<SessionPool> {
+        self.0.upgrade().map(SessionPool)
+    }
+}
 
 /// Who waits for a session that others use.
 type Waiter = oneshot::Sender<Lease>;
@@ -216,6 +226,19 @@ impl SessionPool {
     pub fn close_unused(&self) {
         let sessions = self.0.state().unused_for(self.0.limits.idle);
         self.0.close(sessions);
+    }
+
+    /// Closes sessions that nobody uses, at most so many of those that are meant, the one first that was not
+    /// used for longest; how many.
+    pub(super) fn close_idle(&self, most: usize, is_meant: impl Fn(&PgConnection) -> bool) -> usize {
+        let sessions = self.0.state().idle_that(most, is_meant);
+        let count = sessions.len();
+        self.0.close(sessions);
+        count
+    }
+
+    pub(super) fn downgrade(&self) -> WeakPool {
+        WeakPool(Arc::downgrade(&self.0))
     }
 
     /// What it has and did.

@@ -181,6 +181,28 @@ impl<S, W> State<S, W> {
         unused
     }
 
+    /// Gives back to be closed at most so many that nobody uses, of those that are meant, the one first that
+    /// was not used for longest: [`State::closed`] follows for each.
+    pub(super) fn idle_that(&mut self, most: usize, is_meant: impl Fn(&S) -> bool) -> Vec<S> {
+        let of_key = |key: &Uuid, at: u64| self.keys.get(key)?.idle.iter().find(|it| it.at == at);
+        let meant = |(at, key): (&u64, &Uuid)| {
+            let is_meant = of_key(key, *at).is_some_and(|it| is_meant(&it.session));
+            is_meant.then_some((*at, *key))
+        };
+        let chosen: Vec<_> = self.idle.iter().filter_map(meant).take(most).collect();
+        let mut sessions = Vec::new();
+        for (at, key) in chosen {
+            self.idle.remove(&at);
+            if let Some(of_key) = self.keys.get_mut(&key)
+                && let Some(index) = of_key.idle.iter().position(|it| it.at == at)
+            {
+                sessions.extend(of_key.idle.remove(index).map(|it| it.session));
+            }
+            self.tidy(key);
+        }
+        sessions
+    }
+
     /// Sessions that are open, or being opened or closed.
     pub(super) fn open(&self) -> usize {
         self.open
@@ -267,6 +289,18 @@ mod tests {
         assert_eq!(state.forget(A), ["idle"]);
         assert_eq!(state.give_back(A, second, "in use"), Returned::Close("in use"));
         assert!(matches!(state.take(A, None).0, Taken::Room));
+    }
+
+    #[test]
+    fn of_the_sessions_that_are_meant_those_make_room_that_were_not_used_for_longest() {
+        let mut state = Names::new(4);
+        for (key, name) in [(A, "a1"), (B, "b"), (C, "c")] {
+            let generation = opened(&mut state, key, name);
+            state.give_back(key, generation, name);
+        }
+        assert_eq!(state.idle_that(1, |name| *name != "a1"), ["b"]);
+        assert_eq!(state.idle_that(9, |_| true), ["a1", "c"]);
+        assert!(state.keys.is_empty() && state.idle.is_empty());
     }
 
     #[test]
