@@ -80,7 +80,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("outbox", &[]),
     ("iam", &["access", "audit", "outbox", "secrets"]),
     ("mailbox", &["access", "iam", "outbox"]),
-    ("files", &["iam"]),
+    ("files", &["iam", "usage"]),
     ("secrets", &["access"]),
     ("migrations", &["access", "audit"]),
     ("record", &[]),

@@ -124,6 +124,10 @@ impl Reach for RequestContext {
         Self::realm(self).await
     }
 
+    fn most_bytes(&self) -> Option<i64> {
+        self.place.as_ref().and_then(|tenant| tenant.profile.limits.max_storage_bytes)
+    }
+
     async fn bucket(&self) -> Result<Bucket, AnyFailure> {
         match &self.place {
             Some(tenant) => self.api.0.app.bucket(tenant).await,

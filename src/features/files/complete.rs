@@ -9,6 +9,7 @@ use super::reach::Reach;
 use super::service::{authorize, object_key};
 use super::{store, sweep};
 use crate::features::iam::IamError;
+use crate::features::usage::require_storage;
 use crate::infra::failpoint;
 use crate::infra::objects::FoundObject;
 use crate::kernel::Caller;
@@ -17,7 +18,8 @@ use crate::kernel::Caller;
 /// changes nothing.
 ///
 /// # Errors
-/// Without `file:create`; [`FilesError::NotFound`], [`FilesError::NotUploaded`], [`FilesError::Differs`]; when the
+/// Without `file:create`; [`FilesError::NotFound`], [`FilesError::NotUploaded`], [`FilesError::Differs`],
+/// [`FilesError::Usage`]; when the
 /// store does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn complete(at: &impl Reach, caller: &Caller, id: Uuid) -> Result<File, FilesError> {
@@ -41,6 +43,8 @@ pub async fn complete(at: &impl Reach, caller: &Caller, id: Uuid) -> Result<File
         return Ok(file);
     }
     let Some(differs) = difference(&file, &found) else {
+        let used = store::lock_usage(work.session()).await.map_err(IamError::of_rows)?;
+        require_storage(at.most_bytes(), (used.bytes, file.size))?;
         let row = store::complete(work.session(), id).await.map_err(IamError::of_rows)?;
         work.note("file.complete", json!({ "file": id, "name": file.name, "size": file.size }));
         work.commit().await?;

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::features::iam::IamError;
+use crate::features::usage::UsageError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::{AnyFailure, Failure, Stale};
 
@@ -48,6 +49,10 @@ pub enum FilesError {
     #[error(transparent)]
     #[failure(transparent)]
     Iam(#[from] IamError),
+    /// The files would be more than the tenant may have.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Usage(#[from] UsageError),
     /// The tenant's store.
     #[error(transparent)]
     #[failure(transparent)]

@@ -17,6 +17,9 @@ pub trait Reach: Sync {
     /// Opens the realm.
     fn realm(&self) -> impl Future<Output = Result<Self::Realm<'_>, AnyFailure>> + Send;
 
+    /// How many bytes its files may have; none: as many as there are.
+    fn most_bytes(&self) -> Option<i64>;
+
     /// The bucket, by the tenant's own key. Not asked for where the realm has none.
     fn bucket(&self) -> impl Future<Output = Result<Bucket, AnyFailure>> + Send;
 }

@@ -13,6 +13,7 @@ use super::store::{self, FileRow};
 use super::sweep;
 use crate::features::iam::model::{Changed, WriteOutcome};
 use crate::features::iam::{IamError, Realm, RowsTx};
+use crate::features::usage::require_storage;
 use crate::infra::failpoint;
 use crate::infra::objects::PresignedObject;
 use crate::kernel::{Caller, Expected, Page, Pagination, Total};
@@ -105,7 +106,8 @@ pub async fn get(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<File, F
 /// a quarter of an hour. Completed it is there; what is not completed within a day is deleted.
 ///
 /// # Errors
-/// Without `file:create` for such a file; [`FilesError::NoBucket`].
+/// Without `file:create` for such a file; [`FilesError::NoBucket`]; [`FilesError::Usage`], which is found out for
+/// good when it is completed.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(at: &impl Reach, caller: &Caller, new: &NewFile) -> Result<(File, Upload), FilesError> {
     let owner = match caller {
@@ -118,6 +120,8 @@ pub async fn create(at: &impl Reach, caller: &Caller, new: &NewFile) -> Result<(
     let mut work = realm.change(caller).await?;
     work.authorize("file:create", &new.attributes(owner))?;
     require_bucket(&work)?;
+    let used = store::usage(work.session()).await.map_err(IamError::of_rows)?;
+    require_storage(at.most_bytes(), (used.bytes, new.size.bytes()))?;
     let seconds = URL_LIFETIME.as_secs_f64();
     let row = store::insert(work.session(), (id, &key, owner), new, seconds).await;
     let row = row.map_err(IamError::of_rows)?;

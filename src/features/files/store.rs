@@ -210,6 +210,11 @@ pub(super) async fn usage(realm: &mut PgConnection) -> Result<FileUsage, DbError
     Ok(sqlx::query_as("select files, bytes from nexus.file_totals").fetch_one(realm).await?)
 }
 
+/// The same, until the transaction ends: nobody else completes a file meanwhile.
+pub(super) async fn lock_usage(realm: &mut PgConnection) -> Result<FileUsage, DbError> {
+    Ok(sqlx::query_as("select files, bytes from nexus.file_totals for update").fetch_one(realm).await?)
+}
+
 /// Takes up some of what is to be deleted, the longest due first, for whoever deletes the objects now; if that
 /// comes to nothing, the next one does in a while. Their ids, and the keys of their objects.
 pub(super) async fn take_due(realm: &mut PgConnection) -> Result<Vec<(Uuid, String)>, DbError> {

@@ -1,7 +1,7 @@
 //! Why something is more than a tenant may use.
 
 use super::month::Month;
-use crate::features::tenants::{TenantError, UsageLimits};
+use crate::features::tenants::TenantError;
 use crate::infra::db::DbError;
 use crate::kernel::Failure;
 
@@ -32,12 +32,12 @@ pub enum UsageError {
     Db(#[from] DbError),
 }
 
-/// Requires that a tenant's files may grow by so many bytes.
+/// Requires that a tenant's files may grow by so many bytes, where they may have `most`.
 ///
 /// # Errors
 /// [`UsageError::Storage`].
-pub fn require_storage(limits: &UsageLimits, used: i64, more: i64) -> Result<(), UsageError> {
-    match limits.max_storage_bytes {
+pub fn require_storage(most: Option<i64>, (used, more): (i64, i64)) -> Result<(), UsageError> {
+    match most {
         Some(limit) if used.saturating_add(more) > limit => Err(UsageError::Storage { limit, used, more }),
         _ => Ok(()),
     }
@@ -49,10 +49,9 @@ mod tests {
 
     #[test]
     fn files_may_fill_the_limit_and_not_go_beyond() {
-        let limits = UsageLimits { max_storage_bytes: Some(100), ..UsageLimits::default() };
-        assert!(require_storage(&limits, 60, 40).is_ok());
-        let beyond = require_storage(&limits, 60, 41).unwrap_err();
+        assert!(require_storage(Some(100), (60, 40)).is_ok());
+        let beyond = require_storage(Some(100), (60, 41)).unwrap_err();
         assert_eq!(beyond.code(), "storage_limit_reached");
-        assert!(require_storage(&UsageLimits::default(), i64::MAX, 1).is_ok());
+        assert!(require_storage(None, (i64::MAX, 1)).is_ok());
     }
 }

@@ -488,3 +488,24 @@ fn a_store_that_is_down_is_said_at_once_and_what_was_deleted_stays_so() {
     asked(&other, &token, &new("next.txt", 1));
     assert_eq!(objects(&world, "acme"), 0);
 }
+
+#[test]
+fn files_take_no_more_than_the_tenant_may_have() {
+    let (world, server, token) = acme_and_token();
+    let most = (CONTENT.len() * 2).to_string();
+    // Two are asked for while there is room for both.
+    let two = [0, 1].map(|number| asked(&server, &token, &new(&format!("{number}.txt"), CONTENT.len())));
+    ready(&server, &token, "first.txt");
+    world.ok(&["tenant", "update", "acme", "--max-storage", &most]);
+    // Every server knows of it two seconds later.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let beyond = server.change("POST", "/files", &token, &new("big.txt", CONTENT.len() + 1));
+    assert_eq!(beyond.problem(), code(403, "storage_limit_reached"));
+    for file in &two {
+        assert_eq!(upload(file, CONTENT).status, 200);
+    }
+    assert_eq!(complete(&server, &token, &two[0]).status, 200);
+    assert_eq!(complete(&server, &token, &two[1]).problem(), code(403, "storage_limit_reached"));
+    assert_eq!(server.send("DELETE", &place(&two[0]), &[&bearer(&token)], &[]).status, 204);
+    assert_eq!(complete(&server, &token, &two[1]).status, 200);
+}

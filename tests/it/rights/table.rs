@@ -271,6 +271,10 @@ impl files::Reach for FilesAt<'_> {
         Ok(MutexGuard::map(self.0.lock().await, |realm| &mut **realm))
     }
 
+    fn most_bytes(&self) -> Option<i64> {
+        None
+    }
+
     async fn bucket(&self) -> Result<files::Bucket, AnyFailure> {
         Err(files::FilesError::NoBucket.into())
     }
