@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::{PASSWORD, done, each, operated, operator, operator_token, refused, until};
 use crate::support::api::{Answer, ApiServer, bearer};
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::stack;
 use crate::support::world::World;
 
 #[test]
@@ -69,6 +71,26 @@ fn an_operation_that_fails_before_its_first_step_ends_with_why() {
     let place = format!("/operations/{}", each(&list, "id")[0]);
     let events = events_of(&follow(&second, &place, &token, &[]).body);
     assert_eq!(events.last().unwrap().2["state"], "stopped");
+}
+
+#[test]
+fn a_rollback_that_meets_a_broken_store_is_tried_again_by_the_workers() {
+    let proxy = Proxy::before(&stack::shared().endpoint);
+    let world = World::on(&proxy.endpoint);
+    operator(&world, "ops@example.com", "Provisioner");
+    world.tenant_of("birch", "ann@birch.example", PASSWORD);
+    // Whoever may open another tenant's database is not isolated: everything is rolled back.
+    world.sql("postgres", &format!("grant connect on database {} to public", world.database_of("birch")));
+    let server = ApiServer::start(&world);
+    let token = operator_token(&server, "ops@example.com");
+    proxy.break_requests("DELETE /_nexus/v1/buckets/", Fault::Ill);
+    let answer = server.change("POST", "/tenants", &token, &json!({ "slug": "acme" }));
+    let place = answer.header("location").unwrap().to_owned();
+    let waiting = until(&server, &place, &token, |it| it["error"]["code"] == "store_unavailable");
+    assert_eq!(waiting["driven_by"], "worker", "{waiting}");
+    assert!(proxy.fix() >= 1);
+    until(&server, &place, &token, |it| it["state"] == "rolled_back");
+    assert_eq!(world.there(), world.believed());
 }
 
 #[test]

@@ -126,8 +126,10 @@ impl Provisioning {
         let caller = &worker.authorize(caller, &rights::OPERATION_RESUME, About::Platform).await?;
         let ended =
             Box::pin(self.take_up_for(worker, caller, id, Direction::AsRecorded, (progress, stop))).await;
-        let (error, counted) = match &ended {
-            Err(error @ ProvisioningError::Stopped { rolled_back: false, .. }) => (error, true),
+        let (error, (counted, try_again)) = match &ended {
+            Err(ProvisioningError::Stopped { rolled_back: false, source, passing, .. }) => {
+                (&**source, (true, *passing))
+            }
             // Somebody else's, or over.
             Ok(_)
             | Err(
@@ -137,14 +139,9 @@ impl Provisioning {
                 | ProvisioningError::NoOperation { .. },
             ) => return ended,
             // Before the attempt was counted.
-            Err(error) => (error, false),
+            Err(error) => (error, (false, error.is_passing())),
         };
-        let failed = store::Failed {
-            code: error.code(),
-            message: &error.to_string(),
-            counted,
-            try_again: error.is_passing(),
-        };
+        let failed = store::Failed { code: error.code(), message: &error.to_string(), counted, try_again };
         store::failed(&mut *worker.control.lock().await, id, failed, MOST_ATTEMPTS).await?;
         ended
     }
