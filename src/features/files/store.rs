@@ -220,7 +220,7 @@ pub(super) async fn lock_usage(realm: &mut PgConnection) -> Result<FileUsage, Db
 pub(super) async fn take_due(realm: &mut PgConnection) -> Result<Vec<(Uuid, String)>, DbError> {
     Ok(sqlx::query_as(
         "with due as (
-             select id from nexus.files where sweep_at < now() order by sweep_at limit 50 for update skip locked
+             select id from nexus.files where sweep_at < now() order by sweep_at limit 20 for update skip locked
          )
          update nexus.files set state = 'deleting', sweep_at = now() + interval '10 minutes'
          from due where files.id = due.id returning files.id, object_key",

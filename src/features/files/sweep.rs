@@ -24,8 +24,9 @@ pub(super) async fn finish(at: &impl Reach, bucket: &Bucket, due: &Due) -> Resul
         return Ok(());
     }
     failpoint::pass(|| "files.marked".to_owned()).await;
-    let keys: Vec<&str> = due.iter().map(|(_, key)| key.as_str()).collect();
-    bucket.delete(&keys).await?;
+    for (_, key) in due {
+        bucket.delete(key).await?;
+    }
     failpoint::pass(|| "files.object_deleted".to_owned()).await;
     let ids: Vec<Uuid> = due.iter().map(|(id, _)| *id).collect();
     let mut realm = at.realm().await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
-use aws_sdk_s3::types::{ChecksumMode, ObjectIdentifier};
+use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -138,17 +138,12 @@ impl Bucket {
         .await
     }
 
-    /// Deletes up to 1,000 objects; those that are gone already are no error.
+    /// Deletes an object; one that is gone already is no error.
     ///
     /// # Errors
-    /// When the store refuses, also one object alone, or does not answer.
-    pub async fn delete(&self, keys: &[&str]) -> Result<(), ObjectError> {
-        let named = keys.iter().map(|key| ObjectIdentifier::builder().key(*key).build());
-        let named = named.collect::<Result<Vec<_>, _>>().map_err(|error| self.unsigned(&error))?;
-        if named.is_empty() {
-            return Ok(());
-        }
-        self.within_time(self.0.client.delete_together(&self.0.name, named)).await
+    /// When the store refuses or does not answer.
+    pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.within_time(self.0.client.delete(&self.0.name, key)).await
     }
 
     async fn within_time<T>(

@@ -134,31 +134,15 @@ impl BucketClient {
             }
         }
         if !together.is_empty() {
-            self.delete_together(bucket, together).await?;
+            let orders = Delete::builder().set_objects(Some(together)).quiet(true).build();
+            let orders = orders.map_err(|error| unclear(error.to_string()))?;
+            let answer = self.client.delete_objects().bucket(bucket).delete(orders).send().await;
+            if let Some(failed) = answer.map_err(|error| self.failed(&error))?.errors().first() {
+                let reason = format!("an object was not deleted: {}", failed.code().unwrap_or("no code"));
+                return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
+            }
         }
         Ok(first)
-    }
-
-    /// Deletes up to 1,000 objects in one request; those that are gone already are no error.
-    ///
-    /// # Errors
-    /// When the store refuses, also one object alone, or does not answer.
-    pub(super) async fn delete_together(
-        &self,
-        bucket: &str,
-        objects: Vec<ObjectIdentifier>,
-    ) -> Result<(), ObjectError> {
-        let orders = Delete::builder().set_objects(Some(objects)).quiet(true).build();
-        let orders = orders.map_err(|error| ObjectError::Unavailable {
-            endpoint: self.endpoint.clone(),
-            reason: error.to_string(),
-        })?;
-        let answer = self.client.delete_objects().bucket(bucket).delete(orders).send().await;
-        if let Some(failed) = answer.map_err(|error| self.failed(&error))?.errors().first() {
-            let reason = format!("an object was not deleted: {}", failed.code().unwrap_or("no code"));
-            return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
-        }
-        Ok(())
     }
 
     /// Tries to list a bucket where this key has no business.

@@ -34,7 +34,9 @@ async fn an_upload_is_signed_as_declared_and_what_was_uploaded_is_found_and_dele
     app.body(ByteStream::from_static(CONTENT)).send().await.unwrap();
     let found = own.find("files/1").await.unwrap().unwrap();
     assert_eq!((found.size, found.content_type.as_str()), (11, "text/plain"));
-    own.delete(&["files/1", "files/2"]).await.unwrap();
+    for _ in 0..2 {
+        own.delete("files/1").await.unwrap();
+    }
     assert_eq!(own.find("files/1").await.unwrap(), None);
     store.purge_bucket(bucket, owner).await.unwrap();
 }
