@@ -103,7 +103,7 @@ pub fn router(api: Api) -> Router {
     let (routes, page) = described().split_for_parts();
     let keyed = Keyed::of(&page.paths);
     let routes = routes
-        .merge(docs::routes(finished(page)))
+        .merge(docs::routes(&finished(page)))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
