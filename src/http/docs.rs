@@ -1,11 +1,11 @@
 //! `/docs` and `/openapi.json`: what there is to call, and what each error code means.
 
-use axum::body::Body;
+use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
@@ -22,14 +22,17 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; frame-ancestors 'none'",
 );
 
-pub(super) fn routes(page: OpenApi) -> Router<Api> {
+pub(super) fn routes(page: &OpenApi) -> Router<Api> {
     let config = std::sync::Arc::new(Config::from("/openapi.json").try_it_out_enabled(true));
     let file = move |Path(name): Path<String>| {
         let config = std::sync::Arc::clone(&config);
         async move { file(&name, config) }
     };
+    // Written once: it is long, and anybody may ask for it as often as they like. That it can be, a test shows.
+    let page = Bytes::from(serde_json::to_vec(page).unwrap_or_default());
+    let kind = [(header::CONTENT_TYPE, "application/json")];
     Router::new()
-        .route("/openapi.json", get(move || async move { Json(page) }))
+        .route("/openapi.json", get(move || async move { (kind, page) }))
         .route("/docs", get(|| async { Redirect::temporary("/docs/index.html") }))
         .route("/docs/errors/{code}", get(error))
         .route("/docs/{*file}", get(file))

@@ -109,7 +109,7 @@ pub fn router(api: Api) -> Router {
     let (routes, page) = described().split_for_parts();
     let (page, keyed) = finished(page);
     let routes = routes
-        .merge(docs::routes(page))
+        .merge(docs::routes(&page))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)

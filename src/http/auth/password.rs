@@ -12,6 +12,7 @@ use super::super::Api;
 use super::super::body::Body;
 use super::super::context::{AnonymousContext, RequestContext};
 use super::super::problem::Problem;
+use super::in_even_time;
 use super::login::{TokenPair, client, tokens};
 use super::register::ForAddress;
 use crate::features::iam::{self_service, signin};
@@ -116,8 +117,11 @@ async fn change_password(
     security(())
 )]
 async fn forgot(request: AnonymousContext, Body(body): Body<ForAddress>) -> Result<StatusCode, Problem> {
-    let mut realm = request.realm().await?;
-    self_service::forgot(&mut realm, &body.email.0).await?;
-    request.ring();
-    Ok(StatusCode::ACCEPTED)
+    let asking = async {
+        let mut realm = request.realm().await?;
+        self_service::forgot(&mut realm, &body.email.0).await?;
+        request.ring();
+        Ok(StatusCode::ACCEPTED)
+    };
+    in_even_time(asking).await
 }

@@ -11,6 +11,7 @@ use super::super::Api;
 use super::super::body::{Body, Parsed};
 use super::super::context::AnonymousContext;
 use super::super::problem::Problem;
+use super::in_even_time;
 use crate::features::iam::self_service::{self, NewAccount};
 use crate::kernel::{DisplayName, Email};
 
@@ -126,8 +127,11 @@ pub(super) struct ForAddress {
     security(())
 )]
 async fn resend(request: AnonymousContext, Body(body): Body<ForAddress>) -> Result<StatusCode, Problem> {
-    let mut realm = request.realm().await?;
-    self_service::resend(&mut realm, &body.email.0).await?;
-    request.ring();
-    Ok(StatusCode::ACCEPTED)
+    let asking = async {
+        let mut realm = request.realm().await?;
+        self_service::resend(&mut realm, &body.email.0).await?;
+        request.ring();
+        Ok(StatusCode::ACCEPTED)
+    };
+    in_even_time(asking).await
 }

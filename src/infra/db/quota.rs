@@ -67,7 +67,7 @@ impl SharedQuota<'_> {
         .fetch_optional(control)
         .await?;
         // It came into being while this one waited for it: it is full, and not to be seen yet.
-        Ok(self.counted(row.unwrap_or(Row { is_within: false, full_in: 60.0 })))
+        Ok(self.counted(&row.unwrap_or(Row { is_within: false, full_in: 60.0 })))
     }
 
     #[expect(
@@ -75,7 +75,7 @@ impl SharedQuota<'_> {
         clippy::cast_sign_loss,
         reason = "it is within 0 and the limit"
     )]
-    fn counted(&self, row: Row) -> Counted {
+    fn counted(&self, row: &Row) -> Counted {
         let each = f64::from(self.each()) / 1e6;
         if row.is_within {
             let left = ((60.0 - row.full_in) / each).clamp(0.0, f64::from(self.a_minute.saturating_sub(1)));
@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn what_is_left_is_what_a_minute_has_room_for() {
         let quota = |a_minute| SharedQuota { bucket: "x", client: "y", a_minute };
-        let within = |a_minute, full_in| quota(a_minute).counted(Row { is_within: true, full_in }).left;
+        let within = |a_minute, full_in| quota(a_minute).counted(&Row { is_within: true, full_in }).left;
         assert_eq!((within(3, 19.999), within(3, 39.999), within(3, 59.999)), (2, 1, 0));
         assert_eq!((within(7, 8.571), within(1, 59.9)), (6, 0));
-        let refused = quota(3).counted(Row { is_within: false, full_in: 55.0 });
-        assert_eq!(refused, Counted { left: 0, wait: Some(Duration::from_micros(15_000_000)) });
+        let refused = quota(3).counted(&Row { is_within: false, full_in: 55.0 });
+        assert_eq!(refused, Counted { left: 0, wait: Some(Duration::from_secs(15)) });
     }
 }

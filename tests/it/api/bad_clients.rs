@@ -16,10 +16,11 @@ const MOST_MORE: u64 = 64 * 1024;
 /// Bad clients of each kind at once.
 const EACH: usize = 40;
 
-/// Memory of a process, in KiB (proc(5)).
+/// Memory of a process, in KiB, but for what it maps of files: pages of a program are read when they are needed
+/// first (proc(5)).
 fn memory(server: &ApiServer) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 

@@ -24,7 +24,8 @@ fn tenants_servers_pools_and_limits_are_measured() {
     for pool in ["control", "realms"] {
         let of = |what: &str| value(&format!("nexus_pool_{what}{{pool=\"{pool}\"}}"));
         assert!(of("hits_total") >= 1.0 && of("logins_total") >= 1.0, "{text}");
-        assert!(of("sessions_leased") < 1.0 && of("sessions_open") >= 1.0, "{text}");
+        // Servers are asked for in the background all the time.
+        assert!(of("sessions_leased") <= of("sessions_open") && of("sessions_open") >= 1.0, "{text}");
         assert!(of("waits_total") < 1.0 && of("evictions_total") < 1.0, "{text}");
     }
     assert!(value("nexus_rate_limit_clients{bucket=\"passwords\"}") >= 1.0, "{text}");
