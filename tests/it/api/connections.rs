@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::PASSWORD;
+use crate::iam::inside::run;
 use crate::support::api::ApiServer;
 use crate::support::dice::Dice;
 use crate::support::stack::{self, Stack};
@@ -153,7 +154,7 @@ fn servers_a_fleet_run_and_a_creation_never_hold_more_sessions_together_than_the
         let _end = End(&ended);
         for number in 2..=4 {
             let run = world.json(&["migrate", "tenants", "--all"]);
-            assert_eq!(run["state"], "done", "{run}");
+            assert_eq!(run["outcome"], "done", "{run}");
             file(number);
         }
         world.ok(&["tenant", "create", "late", "--cluster", "eu"]);
@@ -215,7 +216,7 @@ fn a_session_that_stays_open_asks_nobody_for_its_slot() {
 fn a_budget_that_is_set_while_servers_run_holds_for_them_too() {
     let it = Budgeted::new(&[]);
     let world = it.world();
-    let slugs: Vec<String> = (0..6).map(|n| format!("t{n}")).collect();
+    let slugs: Vec<String> = (0..8).map(|n| format!("t{n}")).collect();
     it.tenants(&slugs);
     let server = ApiServer::start_with(world, &limits());
     let tokens = tokens(&server, &slugs);
@@ -224,17 +225,17 @@ fn a_budget_that_is_set_while_servers_run_holds_for_them_too() {
     }
     let counting = it.counting();
     let count = |rows: &[String]| rows[0].split('|').next().unwrap().parse::<usize>().unwrap();
-    it.second.until("postgres", &counting, |rows| count(rows) >= 6).unwrap();
-    world.ok(&["cluster", "update", "eu", "--connections", "3"]);
-    it.second.until("postgres", &counting, |rows| count(rows) <= 3).unwrap();
+    it.second.until("postgres", &counting, |rows| count(rows) >= 8).unwrap();
+    world.ok(&["cluster", "update", "eu", "--connections", "5"]);
+    it.second.until("postgres", &counting, |rows| count(rows) <= 5).unwrap();
     for token in tokens.iter().chain(&tokens) {
         assert_eq!(server.get("/auth/me", token).status, 200);
-        it.second.until("postgres", &counting, |rows| count(rows) <= 3).unwrap();
+        it.second.until("postgres", &counting, |rows| count(rows) <= 5).unwrap();
     }
     // And one that is taken away holds nobody back.
     world.ok(&["cluster", "update", "eu", "--connections", "none"]);
     server_opens(&server, &tokens, || {
-        it.second.until("postgres", &counting, |rows| count(rows) >= 6).is_ok()
+        it.second.until("postgres", &counting, |rows| count(rows) >= 8).is_ok()
     });
 }
 
@@ -244,6 +245,33 @@ fn server_opens(server: &ApiServer, tokens: &[String], is_so: impl Fn() -> bool)
         assert_eq!(server.get("/auth/me", token).status, 200);
     }
     assert!(is_so());
+}
+
+#[test]
+fn sessions_whose_slots_are_lost_to_others_are_closed() {
+    let it = Budgeted::new(&["--connections", "5"]);
+    let slugs: Vec<String> = (0..4).map(|n| format!("t{n}")).collect();
+    it.tenants(&slugs);
+    let server = ApiServer::start_with(it.world(), &limits());
+    let tokens = tokens(&server, &slugs);
+    let counting = it.counting();
+    let count = |rows: &[String]| rows[0].split('|').next().unwrap().parse::<usize>().unwrap();
+    it.second.until("postgres", &counting, |rows| count(rows) >= 4).unwrap();
+    let control = it.world().stack().superuser(&it.world().control);
+    run(async {
+        let mut other = control.connect("test").await.unwrap();
+        // Whoever held the slots is gone, and somebody else has them.
+        let take = "select pg_terminate_backend(pid) from pg_stat_activity
+                    where application_name = 'nexus:sessions' and datname = current_database();
+                    select pg_advisory_lock(hashtext('nexus:sessions:eu'), slot) from generate_series(1, 5) as slot";
+        sqlx::raw_sql(take).execute(&mut other).await.unwrap();
+        it.second.until("postgres", &counting, |rows| count(rows) == 0).unwrap();
+        assert_eq!(server.get("/auth/me", &tokens[0]).problem(), (503, "sessions_busy".to_owned()));
+        other.close().await.unwrap();
+    });
+    for token in &tokens {
+        assert_eq!(server.get("/auth/me", token).status, 200);
+    }
 }
 
 #[test]

@@ -40,8 +40,13 @@ fn postgres_that_dies_under_load_is_used_again_and_no_write_is_lost_or_made_twic
     let private = Private::start();
     let world = World::of(private.stack(), &private.stack().endpoint);
     world.tenant_of("acme", "ann@acme.example", PASSWORD);
-    let limits = [("requests_a_minute", "1000000"), ("sessions", "16")];
-    let server = ApiServer::start_with(&world, &limits);
+    let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
+    for (name, value) in [("REQUESTS_A_MINUTE", "1000000"), ("SESSIONS", "16")] {
+        command.env(format!("NEXUS_CONTEXT_T_SERVE_{name}"), value);
+    }
+    // What it says meanwhile is more than a pipe holds that nobody reads.
+    command.stderr(std::fs::File::create(world.machine().path("serve.log")).unwrap());
+    let server = ApiServer::of(command);
     let token = server.token("acme", "ann@acme.example", PASSWORD);
     let audited =
         || world.tenant_sql("acme", "select count(*) from nexus.audit_log where action = 'user.create'");
