@@ -46,7 +46,7 @@ impl SharedQuota<'_> {
     pub async fn count(self, control: &mut PgConnection) -> Result<Counted, DbError> {
         let row = sqlx::query_as(
             "with counted as (
-                 insert into control.request_counts as held (bucket, client, full_at)
+                 insert into control.rate_counts as held (bucket, client, full_at)
                  values ($1, $2, clock_timestamp() + $3 * interval '1 microsecond')
                  on conflict (bucket, client) do update
                      set full_at = greatest(held.full_at, clock_timestamp()) + $3 * interval '1 microsecond'
@@ -56,7 +56,7 @@ impl SharedQuota<'_> {
              ), known as (
                  select true as is_within, full_at from counted
                  union all
-                 select false, full_at from control.request_counts
+                 select false, full_at from control.rate_counts
                  where bucket = $1 and client = $2 and not exists (select from counted)
              )
              select is_within, extract(epoch from full_at - clock_timestamp())::float8 as full_in from known",
@@ -93,14 +93,14 @@ impl SharedQuota<'_> {
 /// When the control database does not answer.
 pub async fn forget_counts(control: &mut PgConnection, most: i64) -> Result<i64, DbError> {
     sqlx::query(
-        "delete from control.request_counts where ctid = any (array(
-             select ctid from control.request_counts where full_at <= clock_timestamp()
+        "delete from control.rate_counts where ctid = any (array(
+             select ctid from control.rate_counts where full_at <= clock_timestamp()
              limit $1 for update skip locked))",
     )
     .bind(most)
     .execute(&mut *control)
     .await?;
-    Ok(sqlx::query_scalar("select count(*) from (select from control.request_counts limit $1) as known")
+    Ok(sqlx::query_scalar("select count(*) from (select from control.rate_counts limit $1) as known")
         .bind(most)
         .fetch_one(control)
         .await?)

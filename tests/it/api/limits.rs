@@ -103,7 +103,7 @@ fn of_fifty_guesses_at_once_on_two_servers_no_more_than_the_limit_get_through() 
     };
     let statuses: Vec<u16> = (0..4).map(|at| forgot(servers[at % 2])).collect();
     assert_eq!(statuses, [202, 202, 202, 429]);
-    let rows = world.control_sql("select bucket, client from control.request_counts order by bucket");
+    let rows = world.control_sql("select bucket, client from control.rate_counts order by bucket");
     assert_eq!(rows, ["messages|127.0.0.1", "passwords|127.0.0.1"]);
 }
 

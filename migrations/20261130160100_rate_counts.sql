@@ -4,7 +4,7 @@
 -- Unlogged: a crash of the server forgets it, which gives each client one minute's tries, and in return no
 -- request waits for the disk. It is swept once a minute, whole: rows last a minute at most, and an index by
 -- time would make each count write two indexes.
-create unlogged table control.request_counts (
+create unlogged table control.rate_counts (
     bucket text not null,
     -- An address or the network of one, as text.
     client text not null check (length(client) <= 64),
