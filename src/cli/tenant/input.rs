@@ -98,12 +98,12 @@ fn profile(fields: &mut Fields) -> Result<Profile, String> {
 
 /// A number, or nothing.
 fn most(cell: &str) -> Result<Value, String> {
-    limit::<Most>(cell, |most| most.number())
+    limit(cell, Most::number)
 }
 
 /// An amount of bytes, or nothing.
 fn most_bytes(cell: &str) -> Result<Value, String> {
-    limit::<MostBytes>(cell, |most| most.number())
+    limit(cell, MostBytes::number)
 }
 
 fn limit<T: FromStr<Err: Display>>(cell: &str, number: fn(T) -> Option<i64>) -> Result<Value, String> {

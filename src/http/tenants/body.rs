@@ -100,6 +100,9 @@ impl NewTenantBody {
     }
 }
 
+/// A field that may be missing, null, or a value.
+pub(super) type Given<T> = Option<Option<T>>;
+
 /// How much a tenant may use. Null takes a limit off; what is not given stays, and for a new tenant is none
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,15 +111,15 @@ pub(super) struct LimitsBody {
     /// Users; deleted ones do not count
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0, example = 100)]
-    max_users: Option<Option<i64>>,
+    max_users: Given<i64>,
     /// Bytes of its files
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0, example = 10_000_000_000_i64)]
-    max_storage_bytes: Option<Option<i64>>,
+    max_storage_bytes: Given<i64>,
     /// Requests to the API in a calendar month (UTC)
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0, example = 1_000_000)]
-    max_requests_a_month: Option<Option<i64>>,
+    max_requests_a_month: Given<i64>,
 }
 
 impl LimitsBody {

@@ -16,7 +16,7 @@ use super::super::error::RequestError;
 use super::super::etag::{self, IfMatch, IfNoneMatch};
 use super::super::path::InPath;
 use super::super::problem::Problem;
-use super::body::{LimitsBody, given, label};
+use super::body::{Given, LimitsBody, given, label};
 use crate::app;
 use crate::features::tenants::{self, Change, ProfileChange, TenantRef, TenantView};
 use crate::features::usage::UsageView;
@@ -82,15 +82,15 @@ struct TenantChange {
     /// What it pays for, in a word of your own; null takes it off
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "gold")]
-    tier: Option<Option<Parsed<Word>>>,
+    tier: Given<Parsed<Word>>,
     /// Which market it is of, in a word of your own; null takes it off
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "enterprise")]
-    segment: Option<Option<Parsed<Word>>>,
+    segment: Given<Parsed<Word>>,
     /// What it does, in a word of your own; null takes it off
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "law-firm")]
-    business_type: Option<Option<Parsed<Word>>>,
+    business_type: Given<Parsed<Word>>,
     /// The modules that are enabled for it, all of them, at most 50
     #[schema(value_type = Option<Vec<String>>, example = json!(["billing", "crm"]))]
     modules: Option<Vec<Parsed<Word>>>,
@@ -144,7 +144,7 @@ impl TenantChange {
     }
 
     fn into_change(self, expected: Expected) -> Result<Change, Problem> {
-        let word = |given: Option<Option<Parsed<Word>>>| given.map(|word| word.map(|it| it.0));
+        let word = |given: Given<Parsed<Word>>| given.map(|word| word.map(|it| it.0));
         let profile = ProfileChange {
             tier: word(self.tier),
             segment: word(self.segment),
