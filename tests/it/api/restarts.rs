@@ -53,7 +53,7 @@ fn postgres_that_dies_under_load_is_used_again_and_no_write_is_lost_or_made_twic
     let before: usize = audited()[0].parse().unwrap();
 
     let (ended, unknown) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let (made, wrong): (Mutex<Vec<String>>, Mutex<Vec<String>>) = Default::default();
+    let (made, wrong) = (Mutex::new(Vec::<String>::new()), Mutex::new(Vec::<String>::new()));
     // Creates one user, however often it has to be asked for.
     let create = |email: &str| {
         let key = format!("Idempotency-Key: {email}");
