@@ -65,6 +65,7 @@ impl NewFileBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = FileChange)]
+#[expect(clippy::option_option, reason = "null takes off what nothing leaves as it is")]
 pub(super) struct FileChangeBody {
     #[schema(value_type = Option<String>, example = "invoice.pdf")]
     name: Option<Parsed<FileName>>,

@@ -98,7 +98,7 @@ impl Bucket {
         let put = put.content_length(object.size).content_type(object.content_type).if_none_match("*");
         let put = put.set_checksum_sha256(object.sha256.map(|digest| STANDARD.encode(digest)));
         let config = PresigningConfig::expires_in(valid).map_err(|error| self.unsigned(&error))?;
-        Ok(signed(&put.presigned(config).await.map_err(|error| self.unsigned(&error))?))
+        Ok(signed(&Box::pin(put.presigned(config)).await.map_err(|error| self.unsigned(&error))?))
     }
 
     /// A request that downloads an object, which browsers save (`disposition`, RFC 6266) as of a type.
@@ -114,7 +114,7 @@ impl Bucket {
         let get = self.0.client.client().get_object().bucket(&self.0.name).key(key);
         let get = get.response_content_disposition(disposition).response_content_type(content_type);
         let config = PresigningConfig::expires_in(valid).map_err(|error| self.unsigned(&error))?;
-        Ok(signed(&get.presigned(config).await.map_err(|error| self.unsigned(&error))?))
+        Ok(signed(&Box::pin(get.presigned(config)).await.map_err(|error| self.unsigned(&error))?))
     }
 
     /// What is there under a key.
@@ -124,7 +124,7 @@ impl Bucket {
     pub async fn find(&self, key: &str) -> Result<Option<FoundObject>, ObjectError> {
         let head = self.0.client.client().head_object().bucket(&self.0.name).key(key);
         let asked = head.checksum_mode(ChecksumMode::Enabled).send();
-        self.within_time(async {
+        let found = Box::pin(async {
             match asked.await {
                 Ok(found) => Ok(Some(FoundObject {
                     size: found.content_length().unwrap_or_default(),
@@ -134,8 +134,8 @@ impl Bucket {
                 Err(error) if status_of(&error) == Some(404) => Ok(None),
                 Err(error) => Err(self.0.client.failed(&error)),
             }
-        })
-        .await
+        });
+        self.within_time(found).await
     }
 
     /// Deletes an object; one that is gone already is no error.
@@ -143,7 +143,7 @@ impl Bucket {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
-        self.within_time(self.0.client.delete(&self.0.name, key)).await
+        self.within_time(Box::pin(self.0.client.delete(&self.0.name, key))).await
     }
 
     async fn within_time<T>(
