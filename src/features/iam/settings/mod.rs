@@ -19,6 +19,7 @@ pub(super) use store::registration;
 /// Who may register by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RegistrationSetting)]
 pub enum Registration {
     /// Anybody who confirms their address.
     Open,
