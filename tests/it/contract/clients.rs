@@ -117,7 +117,7 @@ fn an_app_signs_in_creates_pages_changes_and_reads_errors_by_a_generated_client(
         "taken": [409, "user_exists"],
         "reused": [422, "idempotency_key_reused"],
         "seen": ["ann@acme.example", "bob@acme.example", "cy@acme.example", "di@acme.example"],
-        "pages": 3,
+        "pages": 2,
         "changed": "Bob Birch",
         "stale": [412, "precondition_failed"],
         "unknown": [404, "user_not_found"],
