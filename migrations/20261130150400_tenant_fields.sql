@@ -4,7 +4,7 @@ alter table control.tenants
     add column tier text check (length(tier) between 1 and 40),
     add column segment text check (length(segment) between 1 and 40),
     add column business_type text check (length(business_type) between 1 and 40),
-    add column modules text[] not null default '{}' check (cardinality(modules) <= 50),
+    add column modules text[] not null default '{}' check (cardinality(modules) <= 50 and array_position(modules, null) is null),
     add column max_users bigint check (max_users >= 0),
     add column max_storage_bytes bigint check (max_storage_bytes >= 0),
     add column max_requests_a_month bigint check (max_requests_a_month >= 0);

@@ -582,11 +582,12 @@ const UNASKED: &[(&str, &str)] = &[
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 4] = [
+const BY_ANOTHER: [(&str, &str); 5] = [
     ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
     ("tokens::Tokens::change_password", "signin::change_password(realm, caller, "),
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),
     ("tokens::Tokens::refresh", "self.refresh_within(control, caller, "),
+    ("usage::of", "tenants::get(control, caller, "),
 ];
 
 fn is_unasked(name: &str) -> bool {

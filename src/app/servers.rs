@@ -167,19 +167,16 @@ async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), An
             }
         };
         let budget = app.shared().provisioning.placement.budget(&mut control, &name).await?;
-        match probes.get_mut(&name) {
-            Some(probe) => {
-                probe.budget = budget;
-                // A session at the old place says nothing of the new one.
-                if probe.cluster.admin.display() != cluster.admin.display() {
-                    probe.session = None;
-                }
-                probe.cluster = cluster;
+        if let Some(probe) = probes.get_mut(&name) {
+            probe.budget = budget;
+            // A session at the old place says nothing of the new one.
+            if probe.cluster.admin.display() != cluster.admin.display() {
+                probe.session = None;
             }
-            None => {
-                let budgets = app.shared().budgets.clone();
-                probes.insert(name, Probe { cluster, budgets, budget, session: None });
-            }
+            probe.cluster = cluster;
+        } else {
+            let budgets = app.shared().budgets.clone();
+            probes.insert(name, Probe { cluster, budgets, budget, session: None });
         }
     }
     Ok(())

@@ -16,15 +16,17 @@ use crate::kernel::{AnyFailure, Caller};
 /// How often counts are added to those of other servers: a process that is killed loses as much.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Adds up counts.
+/// Adds up counts, in a task of its own: what has been sent is never given up for being slow, since it may arrive.
 pub(super) struct Settlements {
     app: Arc<Shared>,
     last: Mutex<Instant>,
+    /// One at a time.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Settlements {
     pub(super) fn new(app: &Arc<Shared>) -> Self {
-        Self { app: Arc::clone(app), last: Mutex::new(Instant::now()) }
+        Self { app: Arc::clone(app), last: Mutex::new(Instant::now()), turn: Arc::default() }
     }
 
     fn is_due(&self) -> bool {
@@ -39,18 +41,20 @@ impl Settlements {
 
 #[async_trait]
 impl Follower for Settlements {
-    async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
-        if self.is_due() { settle(&self.app, control).await } else { Ok(()) }
+    async fn refresh(&self, _: &mut PgConnection) -> Result<(), AnyFailure> {
+        if self.is_due()
+            && let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
+        {
+            let app = App(Arc::clone(&self.app));
+            tokio::spawn(async move {
+                if let Err(failure) = app.settle_requests().await {
+                    tracing::warn!(%failure, "requests of tenants could not be added up");
+                }
+                drop(turn);
+            });
+        }
+        Ok(())
     }
-}
-
-async fn settle(app: &Shared, control: &mut PgConnection) -> Result<(), AnyFailure> {
-    let settling = app.meter.settle();
-    if !settling.counts().is_empty() {
-        let now = usage::add(control, &Caller::System, settling.counts()).await?;
-        settling.done(&now);
-    }
-    Ok(())
 }
 
 impl App {
@@ -76,7 +80,21 @@ impl App {
     /// # Errors
     /// When it does not answer.
     pub async fn settle_requests(&self) -> Result<(), AnyFailure> {
-        settle(self.shared(), &mut *self.control().await?).await
+        let settling = self.shared().meter.settle();
+        if settling.counts().is_empty() {
+            return Ok(());
+        }
+        let mut control = self.control().await?;
+        match usage::add(&mut control, &Caller::System, settling.counts()).await {
+            Ok(now) => settling.done(&now),
+            Err(error) => {
+                if error.may_have_arrived() {
+                    settling.lost();
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -116,7 +116,7 @@ async fn activity(
     let ActivityParams { user, since, until } = filter;
     let about = Some(UserId::from(user.unwrap_or(request.claims.sub)));
     let (since, until) = (since.map(|it| it.0), until.map(|it| it.0));
-    page_of(&request, LogFilter { about, since, until, conditions, ..LogFilter::default() }, &part).await
+    page_of(&request, LogFilter { about, conditions, since, until, ..LogFilter::default() }, &part).await
 }
 
 async fn page_of(

@@ -50,9 +50,13 @@ impl<T> List<T> {
     }
 
     /// One page; `key` says of its last row where the next one goes on.
-    pub(super) fn page<P: Serialize>(data: Vec<T>, place: Pagination, key: impl Fn(&T) -> P) -> Self {
-        let next = data.last().filter(|_| place.more).map(|last| cursor(&key(last)));
-        Self { data, pagination: Pagination { next, ..place } }
+    pub(super) fn page<P: Serialize>(
+        data: Vec<T>,
+        mut pagination: Pagination,
+        key: impl Fn(&T) -> P,
+    ) -> Self {
+        pagination.next = data.last().filter(|_| pagination.more).map(|last| cursor(&key(last)));
+        Self { data, pagination }
     }
 }
 

@@ -168,11 +168,13 @@ impl Condition {
     /// The values that are texts.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
-        let text = |value| match value {
-            &FilterValue::Text(ref text) => Some(text.as_str()),
-            _ => None,
-        };
-        self.values.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for value in &self.values {
+            if let FilterValue::Text(text) = value {
+                texts.push(text.as_str());
+            }
+        }
+        texts
     }
 }
 

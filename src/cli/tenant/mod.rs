@@ -49,6 +49,7 @@ pub struct TenantArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 enum Verb {
     /// Create a tenant: its database, bucket, credentials and first admin
     ///

@@ -72,6 +72,7 @@ impl MostBytes {
 /// How much a tenant may use.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Limits")]
+#[expect(clippy::struct_field_names, reason = "a field is its flag")]
 pub struct LimitArgs {
     /// Maximum number of users, or 'none'
     #[arg(long, value_name = "N|none", conflicts_with = "from")]

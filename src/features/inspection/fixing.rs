@@ -187,7 +187,7 @@ async fn repair(
     stop: &CancellationToken,
 ) -> Result<(), AnyFailure> {
     let Some(id) = fix.id else { return Ok(()) };
-    on.repair_for(worker, caller, &TenantRef::Id(id), progress, stop).await?;
+    Box::pin(on.repair_for(worker, caller, &TenantRef::Id(id), progress, stop)).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::{Direction, Opened};
 use super::steps;
-use super::store;
+use super::store::{self, OperationLine};
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{About, Authorized, rights};
 use crate::features::audit;
@@ -248,17 +248,9 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
-        let (kind, store, tenant, batch, waits) = ("adopt", Some(place.as_str()), id, None, None);
-        let line = store::OperationLine {
-            id: operation,
-            tenant,
-            kind,
-            facts: &facts,
-            batch,
-            store,
-            waits,
-            attempt: None,
-        };
+        let (kind, store, tenant) = ("adopt", Some(place.as_str()), id);
+        let (batch, waits, attempt) = (None, None, None);
+        let line = OperationLine { id: operation, tenant, kind, facts: &facts, batch, store, waits, attempt };
         let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;

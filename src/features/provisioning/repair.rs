@@ -80,7 +80,7 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Repaired, ProvisioningError> {
         let caller = &worker.authorize(caller, &rights::TENANT_REPAIR, name.about()).await?;
-        self.repair_for(worker, caller, name, progress, stop).await
+        Box::pin(self.repair_for(worker, caller, name, progress, stop)).await
     }
 
     /// The same, as a part of something else.

@@ -58,7 +58,8 @@ pub(in crate::features) fn insert_statement(
     let text = |word: Option<&Word>| word.map_or_else(|| "null".to_owned(), |word| literal(word.as_str()));
     let number =
         |limit: Option<i64>| limit.map_or_else(|| "null".to_owned(), |limit| format!("{limit}::bigint"));
-    let modules: Vec<&str> = new.profile.modules.iter().map(Word::as_str).collect();
+    // In quotes: the word null without them would be none.
+    let modules: Vec<String> = new.profile.modules.iter().map(|word| format!("\"{word}\"")).collect();
     let limits = &new.profile.limits;
     // A slug that a renamed tenant gave up is this one's from now on.
     format!(

@@ -32,6 +32,14 @@ pub enum UsageError {
     Db(#[from] DbError),
 }
 
+impl UsageError {
+    /// Whether what was to be written may have been, though nobody said so.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Db(error) if error.state().is_none())
+    }
+}
+
 /// Requires that a tenant's files may grow by so many bytes, where they may have `most`.
 ///
 /// # Errors

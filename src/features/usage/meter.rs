@@ -124,6 +124,18 @@ impl Settling<'_> {
         &self.counts
     }
 
+    /// Ends without knowing whether it arrived: what was counted is given up, for counted twice nobody can take it
+    /// back.
+    pub fn lost(mut self) {
+        let mut entries = self.meter.entries();
+        for Counted { tenant, month, .. } in &self.counts {
+            if let Some(entry) = entries.get_mut(&(*tenant, *month)) {
+                (entry.known, entry.under_way) = (None, 0);
+            }
+        }
+        self.counts.clear();
+    }
+
     /// Ends with what there is now.
     pub fn done(mut self, now: &[Counted]) {
         let mut entries = self.meter.entries();
@@ -200,6 +212,16 @@ mod tests {
         drop(meter.settle());
         assert_eq!(meter.count_one(tenant, month, None), Counting::Counted);
         assert_eq!(meter.settle().counts(), [Counted { tenant, month, requests: 4 }]);
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_not_counted_twice() {
+        let (meter, tenant, month) = (Meter::default(), TenantId::new(), november());
+        assert_eq!(meter.count_one(tenant, month, None), Counting::Counted);
+        meter.settle().lost();
+        assert_eq!(meter.count_one(tenant, month, Some(5)), Counting::Unread);
+        assert_eq!(meter.count_one(tenant, month, None), Counting::Counted);
+        assert_eq!(meter.settle().counts(), [Counted { tenant, month, requests: 1 }]);
     }
 
     #[test]

@@ -107,6 +107,7 @@ pub(super) type Given<T> = Option<Option<T>>;
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewUsageLimits)]
+#[expect(clippy::struct_field_names, reason = "a field is its name in JSON")]
 pub(super) struct LimitsBody {
     /// Users; deleted ones do not count
     #[serde(default, deserialize_with = "given")]

@@ -5,9 +5,10 @@ use insta::assert_snapshot;
 use crate::support::world::World;
 
 /// Puts words in the place of what differs from run to run, and a sign in that of tabs.
-const REDACTIONS: [(&str, &str); 8] = [
+const REDACTIONS: [(&str, &str); 9] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
+    (r"\b\d{4}-\d\d\b", "[month]"),
     (r"nx[a-z2-7]{20}", "[name]"),
     (r"\d{14}", "[version]"),
     (r"/[^ =\n&]*/local/run|%2F[^ =\n&]*%2Flocal%2Frun", "[socket]"),
@@ -44,7 +45,7 @@ fn a_list_of_tenants() {
     ");
     shape!(world.ok(&["-o", "json", "tenant", "list"]), @r#"
     [
-    {"id":"[id]","slug":"acme","name":"Acme Ltd","state":"active","admin_email":null,"labels":{"plan":"gold"},"cluster":"default","store":"default","database":"[name]","role":"[name]_app","bucket":"[name]","schema_version":[version],"created_at":"[time]","updated_at":"[time]"}
+    {"id":"[id]","slug":"acme","name":"Acme Ltd","state":"active","admin_email":null,"labels":{"plan":"gold"},"tier":null,"segment":null,"business_type":null,"modules":[],"limits":{"max_users":null,"max_storage_bytes":null,"max_requests_a_month":null},"cluster":"default","store":"default","database":"[name]","role":"[name]_app","bucket":"[name]","schema_version":[version],"created_at":"[time]","updated_at":"[time]"}
     ]
     "#);
 }
@@ -59,6 +60,11 @@ fn one_tenant() {
     id⇥[id]
     admin_email⇥
     labels⇥plan=gold
+    tier⇥
+    segment⇥
+    business_type⇥
+    modules⇥
+    limits⇥
     cluster⇥default
     store⇥default
     database⇥[name]
@@ -68,6 +74,7 @@ fn one_tenant() {
     created_at⇥[time]
     updated_at⇥[time]
     former_slugs⇥
+    usage⇥0 requests in [month]
     ");
     shape!(world.ok(&["-o", "json", "tenant", "show", "acme"]), @r#"
     {
@@ -79,6 +86,15 @@ fn one_tenant() {
       "labels": {
         "plan": "gold"
       },
+      "tier": null,
+      "segment": null,
+      "business_type": null,
+      "modules": [],
+      "limits": {
+        "max_users": null,
+        "max_storage_bytes": null,
+        "max_requests_a_month": null
+      },
       "cluster": "default",
       "store": "default",
       "database": "[name]",
@@ -87,7 +103,11 @@ fn one_tenant() {
       "schema_version": [version],
       "created_at": "[time]",
       "updated_at": "[time]",
-      "former_slugs": []
+      "former_slugs": [],
+      "usage": {
+        "month": "[month]",
+        "requests": 0
+      }
     }
     "#);
     shape!(world.ok(&["-o", "yaml", "tenant", "show", "acme"]), @r"
@@ -98,6 +118,14 @@ fn one_tenant() {
     admin_email: null
     labels:
       plan: gold
+    tier: null
+    segment: null
+    business_type: null
+    modules: []
+    limits:
+      max_users: null
+      max_storage_bytes: null
+      max_requests_a_month: null
     cluster: default
     store: default
     database: [name]
@@ -107,6 +135,9 @@ fn one_tenant() {
     created_at: [time]
     updated_at: [time]
     former_slugs: []
+    usage:
+      month: [month]
+      requests: 0
     ");
 }
 
@@ -121,6 +152,11 @@ fn a_tenant_made_mended_and_gone() {
     id⇥[id]
     admin_email⇥
     labels⇥
+    tier⇥
+    segment⇥
+    business_type⇥
+    modules⇥
+    limits⇥
     cluster⇥default
     store⇥default
     database⇥[name]
@@ -146,6 +182,15 @@ fn a_tenant_made_mended_and_gone() {
       "state": "active",
       "admin_email": null,
       "labels": {},
+      "tier": null,
+      "segment": null,
+      "business_type": null,
+      "modules": [],
+      "limits": {
+        "max_users": null,
+        "max_storage_bytes": null,
+        "max_requests_a_month": null
+      },
       "cluster": "default",
       "store": "default",
       "database": "[name]",
@@ -180,6 +225,11 @@ fn a_tenant_made_mended_and_gone() {
     id⇥[id]
     admin_email⇥
     labels⇥
+    tier⇥
+    segment⇥
+    business_type⇥
+    modules⇥
+    limits⇥
     cluster⇥default
     store⇥default
     database⇥[name]

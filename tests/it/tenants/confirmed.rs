@@ -217,7 +217,8 @@ fn who_matches_nothing_is_told_so_with_the_labels_that_there_are() {
         String::from_utf8(output.stderr).unwrap()
     };
     let suspend = |condition| said(&["tenant", "suspend", "--reason", "x", "--where", condition]);
-    assert_eq!(suspend("teir=gold"), "no tenants match; known label keys: kind\n");
+    let near = "teir was taken for a label; did you mean tier?\n";
+    assert_eq!(suspend("teir=gold"), format!("no tenants match; known label keys: kind\n{near}"));
     assert_eq!(suspend("kind=gold"), "no tenants match\n");
     assert_eq!(
         said(&["tenant", "list", "--where", "label.teir"]),

@@ -91,7 +91,7 @@ fn tenants_are_selected_by_what_they_are_called() {
         assert_eq!(listed(&world, condition), expected, "{condition}");
     }
     let (code, error) = world.error(&["tenant", "list", "--where", "module=Crm"]);
-    assert_eq!((code, &error["code"]), (2, &json!("selector_invalid")));
+    assert_eq!((code, &error["code"]), (2, &json!("usage")));
 }
 
 #[test]

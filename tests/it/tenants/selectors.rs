@@ -171,7 +171,7 @@ fn what_is_selected_is_repaired_and_nothing_else() {
         rows.as_array().unwrap().iter().map(|row| row["tenant"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(fixed(&["--dry-run", "tenant", "repair", "--where", "!label.tier"]), ["birch"]);
-    assert_eq!(fixed(&["tenant", "repair", "--where", "region=eu"]), ["ash"]);
+    assert_eq!(fixed(&["tenant", "repair", "--where", "label.tier=gold"]), ["ash"]);
     assert_eq!(fixed(&["tenant", "repair", "ash", "birch"]), ["birch"]);
     assert!(fixed(&["tenant", "repair", "--all"]).is_empty());
 }

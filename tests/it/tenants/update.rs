@@ -94,7 +94,7 @@ fn those_that_fit_are_changed_and_no_other() {
     let world = World::new();
     fleet(&world, &["ash", "birch", "cedar"]);
     world.ok(&["tenant", "update", "birch", "cedar", "--label", "tier=gold"]);
-    world.ok(&["tenant", "update", "--where", "tier=gold,slug!=cedar", "--label", "region=eu"]);
+    world.ok(&["tenant", "update", "--where", "label.tier=gold,slug!=cedar", "--label", "region=eu"]);
     assert_eq!(world.ok(&["-o", "id", "tenant", "list", "--where", "label.region"]), "birch\n");
 }
 

@@ -173,14 +173,14 @@ mod tests {
         ])
     }
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn values_are_of_the_type_of_their_field() {
         let given = json!({ "team": "eu", "level": 3.5, "note": " a\u{a0}b ", "since": "2024-02-29", "remote": false });
-        let kept = definitions().merged(&Map::new(), &map(given), true).unwrap();
+        let kept = definitions().merged(&Map::new(), &map(&given), true).unwrap();
         let expected =
             json!({ "team": "eu", "level": 3.5, "note": "a b", "since": "2024-02-29", "remote": false });
         assert_eq!(Value::Object(kept), expected);
@@ -195,21 +195,22 @@ mod tests {
             ("remote", json!("true")),
             ("tema", json!("eu")),
         ] {
-            let mut given = map(json!({ "team": "eu" }));
+            let mut given = map(&json!({ "team": "eu" }));
             given.insert(name.to_owned(), value.clone());
             let wrong = definitions().wrong(&Map::new(), &given, true);
             assert_eq!(wrong.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), [name], "{value}");
         }
-        let wrong = definitions().wrong(&map(json!({ "team": "eu" })), &map(json!({ "tema": "eu" })), false);
+        let wrong =
+            definitions().wrong(&map(&json!({ "team": "eu" })), &map(&json!({ "tema": "eu" })), false);
         assert_eq!(wrong[0].nearest.as_deref(), Some("team"));
     }
 
     #[test]
     fn null_takes_a_value_away_but_for_one_that_is_required() {
-        let before = map(json!({ "team": "eu", "level": 1 }));
-        let after = definitions().merged(&before, &map(json!({ "level": null })), false).unwrap();
+        let before = map(&json!({ "team": "eu", "level": 1 }));
+        let after = definitions().merged(&before, &map(&json!({ "level": null })), false).unwrap();
         assert_eq!(Value::Object(after), json!({ "team": "eu" }));
-        let wrong = definitions().wrong(&before, &map(json!({ "team": null })), false);
+        let wrong = definitions().wrong(&before, &map(&json!({ "team": null })), false);
         assert_eq!((wrong.len(), wrong[0].reason.as_str()), (1, "it is required"));
         // Whose fields are left alone is asked for none.
         assert!(definitions().wrong(&Map::new(), &Map::new(), false).is_empty());

@@ -129,19 +129,14 @@ pub struct RealmSettings {
 }
 
 /// What is to be done to a setting that may have no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// It stays as it is.
+    #[default]
     Keep,
     /// It has none from here on.
     Remove,
     Set(T),
-}
-
-impl<T> Default for Patch<T> {
-    fn default() -> Self {
-        Self::Keep
-    }
 }
 
 impl<T: fmt::Display> Patch<T> {

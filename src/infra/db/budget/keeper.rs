@@ -130,6 +130,8 @@ impl Keeper {
             share.forget_waiters(oneshot::Sender::is_closed);
             share.goes_by(&self.look)
         };
+        // More may be open again than when slots came.
+        self.server.hand_out();
         if close > 0 {
             process.close_idle(close, |place| place.is_of(&self.server) && place.is_counted);
         }

@@ -36,9 +36,9 @@ pub(in crate::infra::db) struct Look {
 }
 
 impl Look {
-    /// Slots that others wait for and nobody can give them.
+    /// Slots that others wait for and nobody can give them, and those beyond a limit that was lowered.
     pub(super) fn missing(&self, limit: usize) -> usize {
-        (self.wanted_for_work + self.wanted_by_others).saturating_sub(limit.saturating_sub(self.taken))
+        (self.wanted_for_work + self.wanted_by_others + self.taken).saturating_sub(limit)
     }
 
     /// What each process may keep while others wait: one at least, unless work needs it.
