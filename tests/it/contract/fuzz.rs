@@ -71,11 +71,14 @@ impl Run {
         let mint = json!([nexus, "--config", settings, "token", "mint", "--tenant", slug, "--user", admin]);
         let events = world.machine().path(&format!("{slug}.ndjson")).display().to_string();
         let (seed, examples) = (self.seed.to_string(), self.examples.to_string());
-        let mut command = contract(&["schemathesis", "run", &format!("{url}/openapi.json"), "--url", &url]);
+        let (config, from) = (file("schemathesis.toml"), format!("{url}/openapi.json"));
+        let config = config.display().to_string();
+        let mut command = contract(&["schemathesis", "--config-file", &config, "run", &from, "--url", &url]);
         command
             .args(["--exclude-checks", NOT_ASKED, "--phases", "examples,coverage,fuzzing"])
             .args(["--max-examples", &examples, "--seed", &seed, "--continue-on-failure", "--no-color"])
-            .args(["--workers", "2", "--warnings", "off", "--request-timeout", "60"])
+            // Two threads of Python 3.11 cannot both parse Python (its issue 106905).
+            .args(["--workers", "1", "--warnings", "off", "--request-timeout", "60"])
             .args(["--report", "ndjson", "--report-ndjson-path", &events])
             .env("SCHEMATHESIS_HOOKS", file("hooks.py"))
             .env("NEXUS_HOME", world.machine().path("nexus"))
