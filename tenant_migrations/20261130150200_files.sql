@@ -1,6 +1,6 @@
 -- Files of the business: each is an object in the tenant's bucket, and a row here, which may be attached to a row of
--- an app. What is in the bucket without a row belongs to the apps. An app keeps a file's id; its own login cannot read
--- these rows, as it reads nothing in this schema.
+-- an app. What is in the bucket without a row belongs to the apps. An app keeps a file's id; its own login has no
+-- right on this table.
 create table nexus.files (
     -- Version 7: they are in the order in which they were asked for.
     id uuid primary key,

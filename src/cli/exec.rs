@@ -25,7 +25,7 @@ pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus exec --all -- 'select count(*) from invoices'
   nexus exec acme beta -- 'table settings'
-  nexus exec --where label.tier=gold --file report.sql > report.jsonl
+  nexus exec --where tier=gold --file report.sql > report.jsonl
   nexus exec --all -- 'select 1 from invoices where total < 0' | jq -r .tenant | sort -u
   nexus exec acme --write -- \"update invoices set state = 'paid' where id = 17\"
   nexus --dry-run exec --all -- 'select 1'  the tenants that it would run in

@@ -13,7 +13,7 @@ use crate::kernel::{AnyFailure, Subject};
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus fsck                                everything
-  nexus fsck --where label.tier=gold        these tenants only
+  nexus fsck --where tier=gold              these tenants only
   nexus fsck --cluster eu1 --jobs 8
   nexus -o json fsck | jq -r '.[] | select(.severity == \"error\") | .code'
   nexus --dry-run fsck --fix                what would be fixed, and how

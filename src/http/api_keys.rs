@@ -136,7 +136,7 @@ async fn create(request: RequestContext, Body(body): Body<NewApiKeyBody>) -> Res
     operation_id = "getApiKey",
     tag = "api-keys",
     params(("id" = Uuid, Path, description = "The key's id"), IfNoneMatch),
-    responses((status = 200, body = ApiKeyView), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = ApiKeyView), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("api-key:read"))),
     security(("token" = []))
 )]

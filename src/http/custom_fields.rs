@@ -108,7 +108,7 @@ async fn create(request: RequestContext, Body(body): Body<NewFieldBody>) -> Resu
     operation_id = "getCustomField",
     tag = "custom-fields",
     params(("id" = Uuid, Path, description = "The field's id"), IfNoneMatch),
-    responses((status = 200, body = CustomField), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = CustomField), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("settings:read"))),
     security(("token" = []))
 )]

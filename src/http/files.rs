@@ -79,7 +79,7 @@ fn state(given: &str) -> Result<FileState, RequestError> {
 
 /// List files, the newest first
 ///
-/// By conditions on a permission nobody lists: ask for one file.
+/// Needs the permission without a condition; who holds it with one asks for single files.
 #[utoipa::path(
     get,
     path = "/files",
@@ -109,7 +109,8 @@ async fn list(
 /// Ask for the upload of a file
 ///
 /// The answer says how: send the content to `upload.url` by `upload.method`, with the headers that it names, and then
-/// POST /files/{id}/complete. The store takes that size and type and no other, once, for a quarter of an hour. What is
+/// POST /files/{id}/complete. The store takes that size and type and no other, for a quarter of an hour. One that knows
+/// `If-None-Match` (Nexus's own does) takes it once; elsewhere the URL can replace the content until it ends. What is
 /// not completed within a day is deleted. Whoever has the URL can use it.
 #[utoipa::path(
     post,

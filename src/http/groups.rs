@@ -107,7 +107,7 @@ async fn create(request: RequestContext, Body(body): Body<NewGroup>) -> Result<R
     operation_id = "getGroup",
     tag = "groups",
     params(("group" = String, Path, description = "The group's id or name"), IfNoneMatch),
-    responses((status = 200, body = Group), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = Group), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("group:read"))),
     security(("token" = []))
 )]

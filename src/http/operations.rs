@@ -104,7 +104,7 @@ async fn list(
     operation_id = "getOperation",
     tag = "operations",
     params(("id" = Uuid, Path, description = "The operation's id"), IfNoneMatch),
-    responses((status = 200, body = OperationView), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = OperationView), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("operation:read"))),
     security(("token" = []))
 )]

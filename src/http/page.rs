@@ -14,7 +14,7 @@ const STATUSES: [(&str, &str); 6] = [
     ("201", "It was created; `Location` says where it is"),
     ("202", "It was begun; the operation says how far it is"),
     ("204", "It was done; there is nothing to say of it"),
-    ("304", "It is known"),
+    ("304", "Not modified"),
     ("503", "Not at the moment; `Retry-After` says when to ask again"),
 ];
 

@@ -176,7 +176,7 @@ impl FieldProblem {
 
 /// Codes of failures inside whose words are ours alone and name nothing.
 fn is_ours(code: &str) -> bool {
-    matches!(code, "internal" | "not_ready" | "request_timeout" | "token_check_stale")
+    matches!(code, "internal" | "not_ready" | "request_timeout" | "sessions_busy" | "token_check_stale")
 }
 
 impl IntoResponses for Problem {

@@ -99,7 +99,7 @@ async fn create(request: RequestContext, Body(body): Body<NewRole>) -> Result<Re
     operation_id = "getRole",
     tag = "roles",
     params(("role" = String, Path, description = "The role's id or name"), IfNoneMatch),
-    responses((status = 200, body = RoleDetail), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = RoleDetail), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("role:read"))),
     security(("token" = []))
 )]

@@ -49,7 +49,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "permissions", description = "What roles can allow"),
         (name = "files", description = "Files in the tenant's bucket, and what they are attached to"),
         (name = "custom-fields", description = "What a tenant adds to its users and groups"),
-        (name = "settings", description = "What a realm says of signing in, and of how its apps write things"),
+        (name = "settings", description = "Settings of a realm: who may register; language, currency and time zone for its apps"),
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
         (name = "operations", description = "Recorded changes of tenants, and how far they are"),

@@ -48,7 +48,7 @@ async fn list(
     operation_id = "getStore",
     tag = "stores",
     params(("name" = String, Path, description = "Its name"), IfNoneMatch),
-    responses((status = 200, body = StoreView), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = StoreView), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("store:read"))),
     security(("token" = []))
 )]

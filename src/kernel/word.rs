@@ -21,7 +21,7 @@ pub struct Word(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordError {
     /// It breaks the rule in the type's description.
-    #[error("{0:?} is not such a word: 1 to 40 of a-z, 0-9, '-' and '_', beginning with a letter")]
+    #[error("{0:?} is not valid: use 1 to 40 of a-z, 0-9, '-' and '_', beginning with a letter")]
     Shape(String),
     /// It was pasted.
     #[error("it looks like a token, a key or a login, and was not used")]

@@ -50,13 +50,13 @@ The file is TOML, at most 4 MiB. With --prune, a file without any table is refus
   [grants]
   \"ann@acme.example\" = [\"Manager\"]")]
     Apply(ApplyArgs),
-    /// Show what a realm says of signing in
+    /// Show a realm's settings
     #[command(after_help = "\
 EXAMPLES
   nexus iam show --tenant acme
   nexus -o json iam show --tenant acme | jq -r .registration")]
     Show(ShowArgs),
-    /// Change what a realm says of signing in
+    /// Change who may register
     ///
     /// Who registers by the API confirms the address by a message before they can sign in. Usually nobody can.
     #[command(after_help = "\

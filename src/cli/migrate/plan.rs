@@ -17,7 +17,7 @@ use crate::kernel::shell;
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus migrate plan --all
-  nexus migrate plan --where label.tier=gold --set app
+  nexus migrate plan --where tier=gold --set app
   nexus migrate plan --all --source shop=./migrations     the files of this checkout
   nexus migrate plan --all --wave 'canary=acme,beta;10%' --out plan.json
   nexus migrate apply --plan plan.json      once somebody has approved it

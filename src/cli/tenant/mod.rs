@@ -76,7 +76,7 @@ input. If some fail, the others are still created, and the exit code is 6.")]
     #[command(after_help = "\
 EXAMPLES
   nexus --dry-run tenant adopt acme --dsn-file acme.dsn     what is checked, and what would be created
-  nexus tenant adopt acme --dsn-file acme.dsn --name 'Acme Ltd' --label tier=gold
+  nexus tenant adopt acme --dsn-file acme.dsn --name 'Acme Ltd' --label plan=gold
   pass show pg/acme | nexus tenant adopt acme --dsn-file - --cluster eu1 --isolate
 
 The file holds one line, postgres://user:password@host:port/database, and only you may read it.
@@ -163,7 +163,7 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   nexus tenant suspend acme --reason 'invoice 17 is not paid'
-  nexus tenant suspend --where label.tier=trial,created<30d --reason 'the trial is over'
+  nexus tenant suspend --where tier=trial,created<30d --reason 'the trial is over'
   nexus --dry-run tenant suspend --all --reason 'maintenance'       which would be suspended
   nexus tenant suspend --all --reason 'maintenance' --yes --confirm 202      in a script
 
@@ -176,7 +176,7 @@ command changed is a batch: 'nexus operation rollback --batch ID' undoes exactly
     #[command(after_help = "\
 EXAMPLES
   nexus tenant resume acme
-  nexus tenant resume --where state=suspended,label.tier=gold --jobs 8
+  nexus tenant resume --where state=suspended,tier=gold --jobs 8
   nexus tenant resume --where 'reason=maintenance*,suspended>2h' --yes --confirm 40")]
     Resume(resume::ResumeArgs),
     /// Delete a tenant; it can be undeleted until it is purged
@@ -192,7 +192,7 @@ EXAMPLES
   nexus tenant delete acme --yes --confirm acme             in a script
   nexus tenant delete acme --purge                          at once and permanently
   nexus tenant delete acme birch --yes --confirm 2          several: how many
-  nexus tenant delete --where label.tier=trial,suspended<30d
+  nexus tenant delete --where tier=trial,suspended<30d
   nexus --dry-run tenant delete acme --purge                what would be destroyed
   nexus tenant list --state trashed                         what can be undeleted")]
     Delete(delete::DeleteArgs),
@@ -391,12 +391,12 @@ pub struct UpdateArgs {
     /// Whether its login may make large objects
     #[arg(long, value_name = "WORD")]
     pub large_objects: Option<Permission>,
-    /// What operators call it, and how much it may use
-    #[command(flatten)]
-    pub profile: ProfileChangeArgs,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+    /// What operators call it, and how much it may use
+    #[command(flatten)]
+    pub profile: ProfileChangeArgs,
 }
 
 /// Whether a login may use something.

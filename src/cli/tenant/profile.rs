@@ -89,13 +89,13 @@ pub struct LimitArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Profile")]
 pub struct ProfileArgs {
-    /// What it pays for: a word, such as gold
+    /// Set its tier, e.g. gold
     #[arg(long, value_name = "WORD", conflicts_with = "from")]
     pub tier: Option<Word>,
-    /// Which market it is of: a word, such as enterprise
+    /// Set its segment, e.g. enterprise
     #[arg(long, value_name = "WORD", conflicts_with = "from")]
     pub segment: Option<Word>,
-    /// What it does: a word, such as law-firm
+    /// Set its type of business, e.g. law-firm
     #[arg(long, value_name = "WORD", conflicts_with = "from")]
     pub business_type: Option<Word>,
     /// Enable a module for it; may be repeated
@@ -134,22 +134,22 @@ impl LimitArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Profile")]
 pub struct ProfileChangeArgs {
-    /// What it pays for: a word, such as gold
+    /// Set its tier, e.g. gold
     #[arg(long, value_name = "WORD")]
     pub tier: Option<Word>,
-    /// Take its tier off
+    /// Remove its tier
     #[arg(long, conflicts_with = "tier")]
     pub no_tier: bool,
-    /// Which market it is of: a word, such as enterprise
+    /// Set its segment, e.g. enterprise
     #[arg(long, value_name = "WORD")]
     pub segment: Option<Word>,
-    /// Take its segment off
+    /// Remove its segment
     #[arg(long, conflicts_with = "segment")]
     pub no_segment: bool,
-    /// What it does: a word, such as law-firm
+    /// Set its type of business, e.g. law-firm
     #[arg(long, value_name = "WORD")]
     pub business_type: Option<Word>,
-    /// Take its type of business off
+    /// Remove its type of business
     #[arg(long, conflicts_with = "business_type")]
     pub no_business_type: bool,
     /// Enable a module for it; may be repeated

@@ -22,12 +22,12 @@ pub enum FilesError {
     /// Nothing was uploaded, or not yet wholly.
     #[error("file {id} is not uploaded yet")]
     #[failure(Conflict, "file_not_uploaded")]
-    #[hint("upload it to the URL that POST /files gave, then complete it")]
+    #[hint("upload it to the URL that POST /files gave, then POST /files/{id}/complete")]
     NotUploaded { id: Uuid },
     /// What was uploaded is not what was declared. It was deleted, and its row, too.
     #[error("file {id}: the upload has {what} {found}, and {declared} was declared; the file is deleted")]
     #[failure(Conflict, "file_differs")]
-    #[hint("ask for another file by what it is, and upload that")]
+    #[hint("POST /files again with the true size, content type and SHA-256, and upload to the new URL")]
     #[details(what, declared, found)]
     Differs {
         id: Uuid,
@@ -39,7 +39,7 @@ pub enum FilesError {
     /// The file cannot be downloaded before its upload was completed.
     #[error("file {id} is not completed")]
     #[failure(Conflict, "file_not_ready")]
-    #[hint("upload it, and complete it by POST /files/ID/complete")]
+    #[hint("upload it, then POST /files/{id}/complete")]
     NotReady { id: Uuid },
     /// What is to be changed was changed meanwhile.
     #[error(transparent)]

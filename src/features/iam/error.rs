@@ -59,11 +59,11 @@ pub enum IamError {
         at: InRealm,
     },
     /// The tenant has all the users that it may have.
-    #[error("this tenant may have {limit} users, and has them; nobody was added")]
+    // Without the number: whoever tries to register sees it, too.
+    #[error("this tenant has reached its limit of users; nobody was added")]
     #[failure(Forbidden, "user_limit_reached")]
     #[hint("delete users who are not needed, or ask an operator of the platform to raise the limit")]
-    #[details(limit)]
-    UserLimit { limit: i64 },
+    UserLimit,
     /// The user is in a state in which this cannot be done.
     #[error("user {user:?} is {state}: {why}")]
     #[failure(Conflict, "user_state")]

@@ -260,7 +260,7 @@ pub struct Role {
     pub id: Uuid,
     pub name: String,
     pub description: String,
-    /// Made at birth: can be changed, not lost.
+    /// Built in: can be changed, not deleted.
     pub built_in: bool,
     /// What it allows: permissions, with their conditions behind `when`.
     pub permissions: Vec<String>,

@@ -269,12 +269,7 @@ impl RealmTx<'_> {
 
     /// That the tenant has all the users that it may have.
     pub(super) fn full(&self) -> IamError {
-        IamError::UserLimit { limit: self.most_users() }
-    }
-
-    /// The most users that there may be, where they are limited.
-    pub(super) fn most_users(&self) -> i64 {
-        self.most_users.unwrap_or_default()
+        IamError::UserLimit
     }
 
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.

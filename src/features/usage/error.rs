@@ -17,7 +17,7 @@ pub enum UsageError {
     #[details(limit, month = month.to_string())]
     Requests { slug: String, limit: i64, month: Month },
     /// The tenant's files would be larger than they may be.
-    #[error("the tenant's files may have {limit} bytes; they have {used}, and it would be {more} more")]
+    #[error("the tenant's files may have {limit} bytes in all; they have {used}, and this one has {more}")]
     #[failure(Forbidden, "storage_limit_reached")]
     #[hint("delete files that are not needed, or ask an operator of the platform to raise the limit")]
     #[details(limit, used, more)]

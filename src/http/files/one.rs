@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     operation_id = "getFile",
     tag = "files",
     params(("id" = Uuid, Path, description = "The file's id"), IfNoneMatch),
-    responses((status = 200, body = File), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = File), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("file:read"))),
     security(("token" = []))
 )]

@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     operation_id = "getTenant",
     tag = "tenants",
     params(("id" = String, Path, description = "The tenant's slug or id"), IfNoneMatch),
-    responses((status = 200, body = TenantView), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = TenantView), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("tenant:read"))),
     security(("token" = []))
 )]

@@ -80,7 +80,7 @@ pub(super) async fn create(
     operation_id = "getUser",
     tag = "users",
     params(("id" = Uuid, Path, description = "The user's id"), IfNoneMatch),
-    responses((status = 200, body = User), (status = 304, description = "It is known"), Problem),
+    responses((status = 200, body = User), (status = 304, description = "Not modified"), Problem),
     extensions(("x-permission" = json!("user:read"))),
     security(("token" = []))
 )]

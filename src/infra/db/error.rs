@@ -27,12 +27,10 @@ pub enum DbError {
     #[hint("once the server answers, repeat the command: it finds out what was done")]
     OutcomeUnknown { source: sqlx::Error },
     /// All sessions that may be open are in use.
-    #[error(
-        "all {sessions} sessions with the database server are in use, and none became free within {seconds} s"
-    )]
+    #[error("no session with the database server is free: all {sessions} that may be open are in use")]
     #[failure(Unavailable, "sessions_busy")]
     #[hint("repeat the command in a moment")]
-    Busy { sessions: usize, seconds: u64 },
+    Busy { sessions: usize },
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]
     #[failure(Unavailable, "database_login_refused")]

@@ -184,7 +184,7 @@ fn a_verbs_help_teaches_by_example() {
       nexus tenant delete acme --yes --confirm acme             in a script
       nexus tenant delete acme --purge                          at once and permanently
       nexus tenant delete acme birch --yes --confirm 2          several: how many
-      nexus tenant delete --where label.tier=trial,suspended<30d
+      nexus tenant delete --where tier=trial,suspended<30d
       nexus --dry-run tenant delete acme --purge                what would be destroyed
       nexus tenant list --state trashed                         what can be undeleted
     --- exit 0

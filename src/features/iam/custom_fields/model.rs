@@ -16,7 +16,7 @@ use crate::kernel::{Description, Expected, text};
 /// Most choices of a field.
 const MOST_CHOICES: usize = 100;
 
-/// What has a field.
+/// Whether users or groups have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
@@ -96,7 +96,7 @@ pub struct CustomField {
     /// What a choice is one of; none for other types.
     #[schema(example = json!(["sales", "finance"]))]
     pub choices: Vec<String>,
-    /// Whether whoever is created, or gets other fields, needs a value.
+    /// Whether a new user or group, or one whose fields change, must have a value.
     pub required: bool,
     pub description: String,
     /// When it was created (RFC 3339).

@@ -83,7 +83,9 @@ impl Definitions {
                     && found.iter().all(|it| it.name != field.name)
             };
             let missing: Vec<_> = self.0.iter().filter(is_missing).collect();
-            found.extend(missing.into_iter().map(|it| wrong(&it.name, "it is required".to_owned(), None)));
+            found.extend(
+                missing.into_iter().map(|it| wrong(&it.name, "a value is required".to_owned(), None)),
+            );
         }
         found
     }
@@ -110,19 +112,19 @@ fn kept_value(field: &CustomField, given: &Value) -> Result<Value, (String, Opti
         (CustomFieldType::Text, Value::String(given)) => {
             Value::String(text::one_line("it", given, 1..=LONGEST).map_err(|reason| (reason, None))?)
         }
-        (CustomFieldType::Text, _) => return wrong("it is a text"),
+        (CustomFieldType::Text, _) => return wrong("must be a text"),
         (CustomFieldType::Number, Value::Number(_)) | (CustomFieldType::Boolean, Value::Bool(_)) => {
             given.clone()
         }
-        (CustomFieldType::Number, _) => return wrong("it is a number"),
-        (CustomFieldType::Boolean, _) => return wrong("it is true or false"),
+        (CustomFieldType::Number, _) => return wrong("must be a number"),
+        (CustomFieldType::Boolean, _) => return wrong("must be true or false"),
         (CustomFieldType::Date, Value::String(day)) if is_day(day) => given.clone(),
-        (CustomFieldType::Date, _) => return wrong("it is a day, such as \"2026-11-30\""),
+        (CustomFieldType::Date, _) => return wrong("must be a day, such as \"2026-11-30\""),
         (CustomFieldType::Choice, Value::String(word)) if field.choices.contains(word) => given.clone(),
         (CustomFieldType::Choice, _) => {
             let known = field.choices.iter().map(String::as_str);
             let nearest = given.as_str().and_then(|word| suggest::nearest(word, known)).map(str::to_owned);
-            return Err((format!("it is one of {}", field.choices.join(", ")), nearest));
+            return Err((format!("must be one of {}", field.choices.join(", ")), nearest));
         }
     })
 }
@@ -211,7 +213,7 @@ mod tests {
         let after = definitions().merged(&before, &map(&json!({ "level": null })), false).unwrap();
         assert_eq!(Value::Object(after), json!({ "team": "eu" }));
         let wrong = definitions().wrong(&before, &map(&json!({ "team": null })), false);
-        assert_eq!((wrong.len(), wrong[0].reason.as_str()), (1, "it is required"));
+        assert_eq!((wrong.len(), wrong[0].reason.as_str()), (1, "a value is required"));
         // Whose fields are left alone is asked for none.
         assert!(definitions().wrong(&Map::new(), &Map::new(), false).is_empty());
         assert_eq!(definitions().wrong(&Map::new(), &Map::new(), true).len(), 1);

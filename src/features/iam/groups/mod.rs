@@ -41,7 +41,7 @@ pub const FIELDS: &[FilterField] = {
             name: "parent",
             kind: FieldType::Text,
             operators: &[Eq, Ne, In],
-            about: "Part of the group of this name, at once",
+            about: "Directly within the group of this name",
         },
         FilterField {
             name: "created_at",

@@ -38,12 +38,7 @@ pub const FIELDS: &[FilterField] = {
             operators: &[Contains],
             about: "With this description",
         },
-        FilterField {
-            name: "built_in",
-            kind: FieldType::Flag,
-            operators: &[Eq],
-            about: "Made at birth, or not",
-        },
+        FilterField { name: "built_in", kind: FieldType::Flag, operators: &[Eq], about: "Built in" },
         FilterField {
             name: "created_at",
             kind: FieldType::Time,

@@ -106,7 +106,7 @@ pub async fn register(realm: &mut Realm, new: Registering) -> Result<(), IamErro
     {
         // Those who were forgotten stay so.
         tx.commit().await.map_err(DbError::from)?;
-        return Err(IamError::UserLimit { limit });
+        return Err(IamError::UserLimit);
     }
     let is_due = store::count_message(&mut tx, &new.email.key()).await?;
     let account = store::account(&mut tx, &new.email.key()).await?;

@@ -111,7 +111,7 @@ fn is_zone(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c))
 }
 
-/// What a realm says of signing in, and of how its apps write things.
+/// Settings of a realm: who may register; language, currency and time zone for its apps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Settings)]
 pub struct RealmSettings {
@@ -123,7 +123,7 @@ pub struct RealmSettings {
     /// The currency that it counts in (ISO 4217), for its apps.
     #[schema(example = "EUR")]
     pub currency: Option<String>,
-    /// The time zone that it lives by (IANA), for its apps.
+    /// The time zone for its apps (IANA).
     #[schema(example = "Europe/Vienna")]
     pub time_zone: Option<String>,
 }

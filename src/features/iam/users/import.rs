@@ -333,11 +333,10 @@ async fn make(
     let tokens = made.keys().filter_map(|at| Some((&*places[*at].1, new[*at].invitation()?.text())));
     report.invitations(&tokens.collect::<Vec<_>>()).map_err(IamError::Report)?;
     failpoint::pass(|| "user.create.told".to_owned()).await;
-    let limit = work.most_users();
     work.commit().await?;
     failpoint::pass(|| "user.create.batch".to_owned()).await;
     let outcome = |at: usize, new: &Prepared| match made.get(&at) {
-        None if full.contains(&at) => RowOutcome::Failed(IamError::UserLimit { limit }),
+        None if full.contains(&at) => RowOutcome::Failed(IamError::UserLimit),
         None => RowOutcome::Unchanged,
         Some(_) if dry_run => RowOutcome::Planned,
         Some(id) => RowOutcome::Created {

@@ -1,4 +1,4 @@
-//! Selectors: which tenants are meant, as a person writes it, e.g. `label.tier=gold,state=active`.
+//! Selectors: which tenants are meant, as a person writes it, e.g. `tier=gold,state=active`.
 //!
 //! Conditions are separated by commas, and a tenant must meet all of them. Start reading at
 //! [`Selector`]; `parse.rs` reads the text, `store.rs` turns it into SQL.

@@ -81,13 +81,12 @@ impl Budgets {
     /// # Errors
     /// [`DbError::Busy`] where others hold them all until then.
     pub async fn place(&self, name: &str, limit: Option<i32>, until: Instant) -> Result<Place, DbError> {
-        let began = Instant::now();
         let server = self.server(name);
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(0));
         let here = |is_counted| Place { server: Arc::clone(&server), is_counted };
         self.set(&server, limit);
         let Some(sessions) = limit else { return Ok(here(false)) };
-        let busy = || DbError::Busy { sessions, seconds: began.elapsed().as_secs() };
+        let busy = || DbError::Busy { sessions };
         let given = {
             let mut share = lock(&server.share);
             if share.take() {

@@ -279,9 +279,7 @@ impl SessionPool {
         let waiting = Arc::clone(&self.0.permits).acquire_owned();
         match tokio::time::timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                Err(DbError::Busy { sessions: self.0.limits.sessions, seconds: self.0.limits.wait.as_secs() })
-            }
+            Ok(Err(_)) | Err(_) => Err(DbError::Busy { sessions: self.0.limits.sessions }),
         }
     }
 }
