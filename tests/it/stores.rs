@@ -98,6 +98,7 @@ fn statements(path: &Path) -> Vec<Statement> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of them are the snapshot")]
 fn every_statement_of_a_store_fits_the_schema() {
     let world = World::new();
     world.ok(&["tenant", "create", "acme"]);

@@ -42,8 +42,7 @@ fn ask(server: &ApiServer, token: &str, seen: &Seen, told: &AtomicBool) {
                     open = None;
                 }
             }
-            Err(error) => {
-                eprintln!("a request was cut: {error}");
+            Err(_) => {
                 seen.cut.fetch_add(1, Ordering::SeqCst);
                 return;
             }

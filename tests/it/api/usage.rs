@@ -63,7 +63,7 @@ fn no_more_users_are_made_than_the_tenant_may_have() {
     // Ann is one. Of many at once on two servers, three get through.
     let made: Vec<u16> = std::thread::scope(|scope| {
         let one = |at: usize| {
-            let (server, token) = (if at % 2 == 0 { &server } else { &second }, &token);
+            let (server, token) = (if at.is_multiple_of(2) { &server } else { &second }, &token);
             scope.spawn(move || create(server, token, &format!("u{at}@acme.example")).status)
         };
         let all: Vec<_> = (0..8).map(one).collect();

@@ -332,7 +332,7 @@ pub fn send_to(method: &str, url: &str, headers: &[String], body: &[u8]) -> Answ
     for line in headers.iter().filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")) {
         head.extend([line, "\r\n"]);
     }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    head.extend(["Content-Length: ", &body.len().to_string(), "\r\n\r\n"]);
     socket.write_all(head.as_bytes()).unwrap();
     // It may refuse, and close, before it has read the body.
     let _ = socket.write_all(body);

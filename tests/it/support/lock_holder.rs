@@ -24,20 +24,20 @@ impl<'a> LockHolder<'a> {
         psql.env("PGUSER", "nexus").env("PGDATABASE", database).env("PGAPPNAME", NAME);
         let psql = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let holder = Self { world, database: database.to_owned(), psql };
-        let sleeps = holder.sessions("and wait_event = 'PgSleep'");
+        let sleeps = sessions("and wait_event = 'PgSleep'");
         world.until(database, &sleeps, |rows| rows.len() == 1);
         holder
     }
+}
 
-    fn sessions(&self, condition: &str) -> String {
-        let of = "datname = current_database() and application_name";
-        format!("select pid from pg_stat_activity where {of} = '{NAME}' {condition}")
-    }
+fn sessions(condition: &str) -> String {
+    let of = "datname = current_database() and application_name";
+    format!("select pid from pg_stat_activity where {of} = '{NAME}' {condition}")
 }
 
 impl Drop for LockHolder<'_> {
     fn drop(&mut self) {
-        let all = self.sessions("");
+        let all = sessions("");
         self.world.sql(&self.database, &format!("select pg_terminate_backend(pid) from ({all}) as holder"));
         let _ = self.psql.kill();
         let _ = self.psql.wait();
