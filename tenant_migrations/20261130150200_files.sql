@@ -39,11 +39,14 @@ create index files_name on nexus.files (lower(name) collate "C", id desc);
 -- What is to be deleted: few among many.
 create index files_sweep on nexus.files (sweep_at) where sweep_at is not null;
 
--- How many are there, and their bytes: adding up all rows would take longer the more there are.
+-- How many are there, how many wait for their upload, and their bytes: adding up all rows would take longer the more
+-- there are.
 create table nexus.file_totals (
     only_one boolean primary key default true check (only_one),
     files bigint not null default 0,
-    bytes bigint not null default 0
+    bytes bigint not null default 0,
+    pending_files bigint not null default 0,
+    pending_bytes bigint not null default 0
 );
 insert into nexus.file_totals default values;
 

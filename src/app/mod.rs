@@ -9,6 +9,7 @@ mod counting;
 mod directory;
 pub mod doctor;
 mod feed;
+mod files;
 mod keys;
 mod mail;
 mod objects;

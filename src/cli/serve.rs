@@ -203,6 +203,7 @@ impl<'a> Beside<'a> {
 
     fn begin(&self, app: &App) {
         self.tasks.spawn(operations::run(app.clone(), self.ends.stop.clone()));
+        self.tasks.spawn(app.clone().sweep_files(self.ends.stop.clone()));
         self.tasks.spawn(settle_at_last(app.clone(), self.ends.drained.clone()));
         match self.mailbox.clone() {
             Some(mailbox) => {

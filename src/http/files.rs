@@ -109,9 +109,11 @@ async fn list(
 /// Ask for the upload of a file
 ///
 /// The answer says how: send the content to `upload.url` by `upload.method`, with the headers that it names, and then
-/// POST /files/{id}/complete. The store takes that size and type and no other, for a quarter of an hour. One that knows
-/// `If-None-Match` (Nexus's own does) takes it once; elsewhere the URL can replace the content until it ends. What is
-/// not completed within a day is deleted. Whoever has the URL can use it.
+/// POST /files/{id}/complete. The store takes that size and type and no other, for a quarter of an hour; then
+/// POST /files/{id}/upload gives another URL. A store that knows `If-None-Match` (Nexus's own does) takes it once;
+/// elsewhere the URL can replace the content until it ends. What is not completed within a day is deleted. Whoever has
+/// the URL can use it. What waits counts among the tenant's files (403 `storage_limit_reached`), and no more than 1,000
+/// wait at once (409 `too_many_uploads`).
 #[utoipa::path(
     post,
     path = "/files",
@@ -128,7 +130,7 @@ async fn create(request: RequestContext, Body(body): Body<NewFileBody>) -> Resul
     Ok(etag::created(&place, &file, &CreatedFile::new(file.clone(), upload)))
 }
 
-/// Show how many files are ready, and their bytes
+/// Show how many files are ready and how many wait, and their bytes
 #[utoipa::path(
     get,
     path = "/files/usage",

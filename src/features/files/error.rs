@@ -19,6 +19,19 @@ pub enum FilesError {
     #[failure(Conflict, "no_bucket")]
     #[hint("sign in to a tenant")]
     NoBucket,
+    /// As many files wait for their upload as may.
+    #[error("{most} files of this tenant wait for their upload, and no more may")]
+    #[failure(Conflict, "too_many_uploads")]
+    #[hint(
+        "complete or delete some of GET /files?state=pending; those that are not completed are deleted after a day"
+    )]
+    #[details(most)]
+    TooManyUploads { most: i64 },
+    /// The file is uploaded and completed.
+    #[error("file {id} is completed: it cannot be uploaded again")]
+    #[failure(Conflict, "file_completed")]
+    #[hint("ask for another file by POST /files")]
+    Completed { id: Uuid },
     /// Nothing was uploaded, or not yet wholly.
     #[error("file {id} is not uploaded yet")]
     #[failure(Conflict, "file_not_uploaded")]

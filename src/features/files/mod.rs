@@ -20,4 +20,5 @@ pub use model::{
     FileName, FileSize, FileState, FileUsage, NewFile, Upload,
 };
 pub use reach::Reach;
-pub use service::{create, delete, download, get, list, update, usage};
+pub use service::{create, delete, download, get, list, renew_upload, update, usage};
+pub use sweep::sweep;

@@ -236,11 +236,15 @@ pub struct Download {
     pub expires_at: OffsetDateTime,
 }
 
-/// What the files of a realm take that are ready.
+/// What the files of a realm take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
 pub struct FileUsage {
+    /// Those that are ready.
     pub files: i64,
     pub bytes: i64,
+    /// Those that wait for their upload, with the bytes that were declared.
+    pub pending_files: i64,
+    pub pending_bytes: i64,
 }
 
 #[cfg(test)]

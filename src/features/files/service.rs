@@ -20,6 +20,8 @@ use crate::kernel::{Caller, Expected, Page, Pagination, Total};
 
 /// How long a URL is good.
 const URL_LIFETIME: Duration = Duration::from_mins(15);
+/// Most files of a tenant that wait for their upload.
+const MOST_PENDING: i64 = 1_000;
 
 /// The key of a file's object: of its id, which nobody chooses.
 pub(super) fn object_key(id: Uuid) -> String {
@@ -40,7 +42,7 @@ pub(super) fn authorize(
 }
 
 /// Requires that the realm is a tenant's.
-fn require_bucket(work: &RowsTx<'_>) -> Result<(), FilesError> {
+pub(super) fn require_bucket(work: &RowsTx<'_>) -> Result<(), FilesError> {
     if work.is_platform() { Err(FilesError::NoBucket) } else { Ok(()) }
 }
 
@@ -75,7 +77,7 @@ pub async fn list(
     Ok((rows.iter().map(File::from).collect(), pagination))
 }
 
-/// What the files take that are ready.
+/// What the files take.
 ///
 /// # Errors
 /// Without `file:read` on all files.
@@ -106,8 +108,8 @@ pub async fn get(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<File, F
 /// a quarter of an hour. Completed it is there; what is not completed within a day is deleted.
 ///
 /// # Errors
-/// Without `file:create` for such a file; [`FilesError::NoBucket`]; [`FilesError::Usage`], which is found out for
-/// good when it is completed.
+/// Without `file:create` for such a file; [`FilesError::NoBucket`]; [`FilesError::Usage`], where this file, those that
+/// are ready and those that wait are more than the tenant may have; [`FilesError::TooManyUploads`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(at: &impl Reach, caller: &Caller, new: &NewFile) -> Result<(File, Upload), FilesError> {
     let owner = match caller {
@@ -120,24 +122,55 @@ pub async fn create(at: &impl Reach, caller: &Caller, new: &NewFile) -> Result<(
     let mut work = realm.change(caller).await?;
     work.authorize("file:create", &new.attributes(owner))?;
     require_bucket(&work)?;
-    let used = store::usage(work.session()).await.map_err(IamError::of_rows)?;
-    require_storage(at.most_bytes(), (used.bytes, new.size.bytes()))?;
     let seconds = URL_LIFETIME.as_secs_f64();
     let row = store::insert(work.session(), (id, &key, owner), new, seconds).await;
     let row = row.map_err(IamError::of_rows)?;
-    let left = sweep::take(&mut work).await?;
+    // Last, for others wait from here on.
+    let used = store::reserve(work.session(), row.size).await.map_err(IamError::of_rows)?;
+    let before = used.bytes.saturating_add(used.pending_bytes).saturating_sub(row.size);
+    require_storage(at.most_bytes(), (before, row.size))?;
+    if used.pending_files > MOST_PENDING {
+        return Err(FilesError::TooManyUploads { most: MOST_PENDING });
+    }
     let attached = new.attached_to.as_ref();
     let name = new.name.as_str();
     work.note("file.create", json!({ "file": id, "name": name, "size": row.size, "attached_to": attached }));
     work.commit().await?;
     drop(realm);
     failpoint::pass(|| "files.recorded".to_owned()).await;
+    presigned(at, &row).await
+}
+
+/// The request that uploads a file: nothing is asked of the store.
+async fn presigned(at: &impl Reach, row: &FileRow) -> Result<(File, Upload), FilesError> {
     let bucket = at.bucket().await?;
-    sweep::finish_left(at, &bucket, &left).await;
-    let sha256 = new.sha256.as_ref().map(super::model::Digest::bytes);
-    let object = PresignedObject { size: row.size, content_type: new.content_type.as_str(), sha256 };
-    let request = bucket.presign_put(&key, &object, URL_LIFETIME).await?;
-    Ok((File::from(&row), Upload { request, expires_at: row.upload_until }))
+    let file = File::from(row);
+    let sha256 = file.sha256.as_ref().and_then(|digest| hex::decode(digest).ok());
+    let object =
+        PresignedObject { size: file.size, content_type: &file.content_type, sha256: sha256.as_deref() };
+    let request = bucket.presign_put(&row.object_key, &object, URL_LIFETIME).await?;
+    Ok((file, Upload { request, expires_at: row.upload_until }))
+}
+
+/// Another request that uploads a file that waits, for a quarter of an hour from now; it is waited for a day again.
+///
+/// # Errors
+/// Without `file:create` on it; [`FilesError::NotFound`], [`FilesError::Completed`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn renew_upload(at: &impl Reach, caller: &Caller, id: Uuid) -> Result<(File, Upload), FilesError> {
+    let mut realm = at.realm().await?;
+    let mut work = realm.change(caller).await?;
+    let row = store::lock(work.session(), id).await.map_err(IamError::of_rows)?;
+    let (file, _) = authorize(&mut work, "file:create", (id, row))?;
+    if file.state != FileState::Pending {
+        return Err(FilesError::Completed { id });
+    }
+    let row =
+        store::renew(work.session(), id, URL_LIFETIME.as_secs_f64()).await.map_err(IamError::of_rows)?;
+    work.note("file.renew", json!({ "file": id, "name": file.name }));
+    work.commit().await?;
+    drop(realm);
+    presigned(at, &row).await
 }
 
 /// The request that downloads a file, under its name, within a quarter of an hour.
@@ -209,12 +242,10 @@ pub async fn delete(
     let (file, row) = authorize(&mut work, "file:delete", (id, row))?;
     expected.check(&file)?;
     store::mark(work.session(), &row).await.map_err(IamError::of_rows)?;
-    let left = sweep::take(&mut work).await?;
     work.note("file.delete", json!({ "file": id, "name": file.name }));
     work.commit().await?;
     drop(realm);
     let bucket = at.bucket().await?;
-    sweep::finish_left(at, &bucket, &left).await;
     sweep::finish(at, &bucket, &vec![(id, row.object_key)]).await?;
     let (subject, object) = (id.to_string(), file.name);
     Ok(Changed { action: "file.delete", subject, object, outcome: WriteOutcome::Done })

@@ -54,7 +54,7 @@ impl From<&FileRow> for File {
     }
 }
 
-/// Makes the row of a file that is to be uploaded within `seconds`, and is waited for a day.
+/// Makes the row of a file that is to be uploaded within `seconds`, and is waited for a day; [`reserve`] counts it.
 pub(super) async fn insert(
     realm: &mut PgConnection,
     (id, object_key, created_by): (Uuid, &str, Option<Uuid>),
@@ -177,8 +177,17 @@ pub(super) async fn complete(realm: &mut PgConnection, id: Uuid) -> Result<FileR
          where id = $1 returning {COLUMNS}"
     );
     let row: FileRow = sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_one(&mut *realm).await?;
-    add(realm, 1, row.size).await?;
+    add(realm, (1, row.size), (-1, -row.size)).await?;
     Ok(row)
+}
+
+/// A file that waits gets another URL for `seconds`, and is waited for a day again. The caller has locked it.
+pub(super) async fn renew(realm: &mut PgConnection, id: Uuid, seconds: f64) -> Result<FileRow, DbError> {
+    let statement = format!(
+        "update nexus.files set upload_until = now() + make_interval(secs => $2), sweep_at = now() + interval '1 day'
+         where id = $1 returning {COLUMNS}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).bind(seconds).fetch_one(realm).await?)
 }
 
 /// A file is to be deleted: nobody sees it from here on. The caller has locked it.
@@ -190,29 +199,52 @@ pub(super) async fn mark(realm: &mut PgConnection, row: &FileRow) -> Result<(), 
     .bind(row.id)
     .execute(&mut *realm)
     .await?;
-    if row.state == FileState::Ready {
-        add(realm, -1, -row.size).await?;
+    let (none, gone) = ((0, 0), (-1, -row.size));
+    match row.state {
+        FileState::Ready => add(realm, gone, none).await,
+        FileState::Pending => add(realm, none, gone).await,
+        FileState::Deleting => Ok(()),
     }
+}
+
+/// Adds to the files that are ready, and to those that wait: how many, and their bytes.
+async fn add(realm: &mut PgConnection, ready: (i64, i64), pending: (i64, i64)) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.file_totals set files = files + $1, bytes = bytes + $2,
+             pending_files = pending_files + $3, pending_bytes = pending_bytes + $4",
+    )
+    .bind(ready.0)
+    .bind(ready.1)
+    .bind(pending.0)
+    .bind(pending.1)
+    .execute(realm)
+    .await?;
     Ok(())
 }
 
-async fn add(realm: &mut PgConnection, files: i64, bytes: i64) -> Result<(), DbError> {
-    sqlx::query("update nexus.file_totals set files = files + $1, bytes = bytes + $2")
-        .bind(files)
-        .bind(bytes)
-        .execute(realm)
-        .await?;
-    Ok(())
+/// Counts a file that waits; what all take then. Nobody else asks for one until the transaction ends.
+pub(super) async fn reserve(realm: &mut PgConnection, bytes: i64) -> Result<FileUsage, DbError> {
+    Ok(sqlx::query_as(
+        "update nexus.file_totals set pending_files = pending_files + 1, pending_bytes = pending_bytes + $1
+         returning files, bytes, pending_files, pending_bytes",
+    )
+    .bind(bytes)
+    .fetch_one(realm)
+    .await?)
 }
 
-/// What the files take that are ready.
+/// What the files take.
 pub(super) async fn usage(realm: &mut PgConnection) -> Result<FileUsage, DbError> {
-    Ok(sqlx::query_as("select files, bytes from nexus.file_totals").fetch_one(realm).await?)
+    Ok(sqlx::query_as("select files, bytes, pending_files, pending_bytes from nexus.file_totals")
+        .fetch_one(realm)
+        .await?)
 }
 
 /// The same, until the transaction ends: nobody else completes a file meanwhile.
 pub(super) async fn lock_usage(realm: &mut PgConnection) -> Result<FileUsage, DbError> {
-    Ok(sqlx::query_as("select files, bytes from nexus.file_totals for update").fetch_one(realm).await?)
+    Ok(sqlx::query_as("select files, bytes, pending_files, pending_bytes from nexus.file_totals for update")
+        .fetch_one(realm)
+        .await?)
 }
 
 /// Takes up some of what is to be deleted, the longest due first, for whoever deletes the objects now; if that
@@ -220,7 +252,14 @@ pub(super) async fn lock_usage(realm: &mut PgConnection) -> Result<FileUsage, Db
 pub(super) async fn take_due(realm: &mut PgConnection) -> Result<Vec<(Uuid, String)>, DbError> {
     Ok(sqlx::query_as(
         "with due as (
-             select id from nexus.files where sweep_at < now() order by sweep_at limit 20 for update skip locked
+             select id, state, size from nexus.files where sweep_at < now()
+             order by sweep_at limit 20 for update skip locked
+         ), waited as (
+             select count(*) as files, coalesce(sum(size), 0)::bigint as bytes from due where state = 'pending'
+         ), counted as (
+             update nexus.file_totals set pending_files = pending_files - waited.files,
+                                          pending_bytes = pending_bytes - waited.bytes
+             from waited where waited.files > 0
          )
          update nexus.files set state = 'deleting', sweep_at = now() + interval '10 minutes'
          from due where files.id = due.id returning files.id, object_key",

@@ -1,28 +1,58 @@
 //! Finishing deletions: the object, and then the row. The intent is in the row before, so that what a process leaves
-//! behind that dies is finished by the next request that makes or deletes a file in the realm.
+//! behind that dies is finished by the next round of any server.
 
+use serde_json::Map;
 use uuid::Uuid;
 
 use super::error::FilesError;
 use super::reach::Reach;
+use super::service::require_bucket;
 use super::store;
-use crate::features::iam::{IamError, RowsTx};
+use crate::features::iam::IamError;
 use crate::infra::failpoint;
 use crate::infra::objects::Bucket;
+use crate::kernel::Caller;
 
 /// What is to be deleted: ids of rows, and the keys of their objects.
 pub(super) type Due = Vec<(Uuid, String)>;
 
-/// Takes up some of what others left, in the transaction of a change.
-pub(super) async fn take(work: &mut RowsTx<'_>) -> Result<Due, FilesError> {
-    Ok(store::take_due(work.session()).await.map_err(IamError::of_rows)?)
+/// Most times that one sweep of a realm takes some up: who left more waits for the next.
+const MOST: usize = 100;
+
+/// Deletes what is due in a realm: uploads that were not completed in time, what a process left behind that was
+/// killed, and what came by a URL that outlived its file. How many files it took up.
+///
+/// # Errors
+/// Without `file:delete` on all files; [`FilesError::NoBucket`]; when the store does not answer: then what was taken
+/// up is due again in a while.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError> {
+    let mut swept = 0;
+    for _ in 0..MOST {
+        let due = take(at, caller).await?;
+        if due.is_empty() {
+            break;
+        }
+        let bucket = at.bucket().await?;
+        finish(at, &bucket, &due).await?;
+        swept += due.len();
+    }
+    Ok(swept)
+}
+
+/// Takes up some of what is due.
+async fn take(at: &impl Reach, caller: &Caller) -> Result<Due, FilesError> {
+    let mut realm = at.realm().await?;
+    let mut work = realm.change(caller).await?;
+    work.authorize("file:delete", &Map::new())?;
+    require_bucket(&work)?;
+    let due = store::take_due(work.session()).await.map_err(IamError::of_rows)?;
+    work.commit().await?;
+    Ok(due)
 }
 
 /// Deletes objects, and then their rows.
 pub(super) async fn finish(at: &impl Reach, bucket: &Bucket, due: &Due) -> Result<(), FilesError> {
-    if due.is_empty() {
-        return Ok(());
-    }
     failpoint::pass(|| "files.marked".to_owned()).await;
     for (_, key) in due {
         bucket.delete(key).await?;
@@ -36,7 +66,7 @@ pub(super) async fn finish(at: &impl Reach, bucket: &Bucket, due: &Due) -> Resul
     Ok(())
 }
 
-/// The same for what others left: whoever comes by asked for something else, which goes on if it fails.
+/// The same for who asked for something else, which goes on if it fails.
 pub(super) async fn finish_left(at: &impl Reach, bucket: &Bucket, due: &Due) {
     if let Err(error) = finish(at, bucket, due).await {
         tracing::warn!(files = due.len(), "files that are to be deleted stay for now: {error}");

@@ -267,11 +267,6 @@ impl RealmTx<'_> {
         Ok(Some((most - store::count_users(&mut self.tx).await?).max(0)))
     }
 
-    /// That the tenant has all the users that it may have.
-    pub(super) fn full(&self) -> IamError {
-        IamError::UserLimit
-    }
-
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.
     pub(super) fn note(&mut self, action: &'static str, user: Option<UserId>, detail: serde_json::Value) {
         self.notes.push(LogEntry { action, user, detail });

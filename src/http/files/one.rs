@@ -13,13 +13,14 @@ use super::super::context::RequestContext;
 use super::super::etag::{self, IfMatch, IfNoneMatch};
 use super::super::path::InPath;
 use super::super::problem::Problem;
-use super::body::{FileChangeBody, StoreRequestView};
+use super::body::{CreatedFile, FileChangeBody, StoreRequestView};
 use crate::features::files::{self, File};
 use crate::features::iam::model::Changed;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(show, update, delete))
+        .routes(routes!(upload))
         .routes(routes!(complete))
         .routes(routes!(download))
 }
@@ -42,6 +43,25 @@ async fn show(
 ) -> Result<Response, Problem> {
     let mut realm = request.realm().await?;
     Ok(known.answer(&files::get(&mut realm, &request.caller, id).await?))
+}
+
+/// Ask again for the upload of a file
+///
+/// For a file that is `pending`, e.g. where the first URL has ended: the answer is that of POST /files, with another URL
+/// that is good for a quarter of an hour. From then on the file waits for a day again.
+#[utoipa::path(
+    post,
+    path = "/files/{id}/upload",
+    operation_id = "renewFileUpload",
+    tag = "files",
+    params(("id" = Uuid, Path, description = "The file's id")),
+    responses((status = 200, body = CreatedFile), Problem),
+    extensions(("x-permission" = json!("file:create"))),
+    security(("token" = []))
+)]
+async fn upload(request: RequestContext, InPath(id): InPath<Uuid>) -> Result<Response, Problem> {
+    let (file, upload) = files::renew_upload(&request, &request.caller, id).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(CreatedFile::new(file, upload))).into_response())
 }
 
 /// Complete a file that was uploaded

@@ -27,7 +27,8 @@ impl Circuit {
         Self { endpoint: endpoint.to_owned(), open: Mutex::new(None) }
     }
 
-    /// Asks the store, unless it did not answer a moment ago.
+    /// Asks the store, unless it did not answer a moment ago. An answer, also one that says that it is busy with one
+    /// bucket ([`ObjectError::Busy`]), is no silence.
     ///
     /// # Errors
     /// [`ObjectError::Down`], at once; what asking yields.

@@ -173,18 +173,17 @@ impl BucketClient {
         error: &SdkError<E>,
     ) -> ObjectError {
         answered(&self.endpoint, !matches!(error, SdkError::TimeoutError(_)));
+        let endpoint = || self.endpoint.clone();
         match status_of(error) {
+            Some(status @ (429 | 503)) => ObjectError::Busy { endpoint: endpoint(), status },
             Some(status) if status < 500 => ObjectError::Refused {
-                endpoint: self.endpoint.clone(),
+                endpoint: endpoint(),
                 reason: format!("{} ({status})", error.code().unwrap_or("no code")),
             },
-            Some(507) => ObjectError::Full { endpoint: self.endpoint.clone() },
-            Some(status) => ObjectError::Unavailable {
-                endpoint: self.endpoint.clone(),
-                reason: format!("it answered {status}"),
-            },
+            Some(507) => ObjectError::Full { endpoint: endpoint() },
+            Some(status) => ObjectError::Ill { endpoint: endpoint(), status },
             None => ObjectError::Unavailable {
-                endpoint: self.endpoint.clone(),
+                endpoint: endpoint(),
                 reason: DisplayErrorContext(error).to_string(),
             },
         }

@@ -18,6 +18,16 @@ pub enum ObjectError {
     #[failure(Unavailable, "store_unavailable")]
     #[hint("ask it again" => PlaceAction::Check(PlaceKind::Store, None))]
     Down { endpoint: String },
+    /// It answered that it has too much to do: this request alone failed.
+    #[error("the object store at {endpoint} has too much to do: it answered {status}")]
+    #[failure(Unavailable, "store_busy")]
+    #[hint("repeat it in a moment")]
+    Busy { endpoint: String, status: u16 },
+    /// It answered that it cannot do this: this request alone failed.
+    #[error("the object store at {endpoint} could not do it: it answered {status}")]
+    #[failure(Unavailable, "store_unavailable")]
+    #[hint("ask it again" => PlaceAction::Check(PlaceKind::Store, None))]
+    Ill { endpoint: String, status: u16 },
     /// The store has no room.
     #[error("the object store at {endpoint} is full: it has no room on its disk")]
     #[failure(Unavailable, "store_full")]

@@ -11,6 +11,8 @@ use crate::support::stack;
 use crate::support::world::World;
 
 const CONTENT: &[u8] = b"hello, file";
+/// Its bytes.
+const SIZE: i64 = 11;
 
 fn code(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
@@ -78,6 +80,19 @@ fn objects(world: &World, slug: &str) -> usize {
     apart(async || client.count(&bucket).await.unwrap().0)
 }
 
+/// What the API says of how much there is: files and bytes that are ready, and that wait.
+fn usage(server: &ApiServer, token: &str) -> [i64; 4] {
+    let usage = server.get("/files/usage", token).ok();
+    ["files", "bytes", "pending_files", "pending_bytes"].map(|name| usage[name].as_i64().unwrap())
+}
+
+/// Waits until a server that was just started has swept a tenant's files; the states of those that stay.
+fn swept(world: &World, states: &[&str], objects_left: usize) {
+    let _sweeping = ApiServer::start(world);
+    world.until(&world.database_of("acme"), STATES, |found| found == states);
+    assert_eq!(objects(world, "acme"), objects_left);
+}
+
 const STATES: &str = "select state from nexus.files order by id";
 
 #[test]
@@ -91,6 +106,7 @@ fn a_file_is_uploaded_completed_downloaded_and_deleted() {
     let file = made.json();
     assert_eq!(made.header("location").unwrap(), place(&file));
     assert_eq!((&file["state"], &file["attached_to"]), (&json!("pending"), &attached));
+    assert_eq!(usage(&server, &token), [0, 0, 1, SIZE]);
     let shown = server.get(&place(&file), &token);
     assert_eq!(shown.header("etag"), made.header("etag"));
     assert_eq!(shown.ok().get("upload"), None);
@@ -103,7 +119,7 @@ fn a_file_is_uploaded_completed_downloaded_and_deleted() {
     let done = complete(&server, &token, &file);
     assert_eq!(done.ok()["state"], "ready");
     assert_eq!(complete(&server, &token, &file).ok(), done.json());
-    assert_eq!(server.get("/files/usage", &token).ok(), json!({ "files": 1, "bytes": CONTENT.len() }));
+    assert_eq!(usage(&server, &token), [1, SIZE, 0, 0]);
     let got = downloaded(&server, &token, &file);
     assert_eq!((got.status, got.body.as_bytes()), (200, CONTENT));
     assert_eq!(got.header("content-type"), Some("text/plain"));
@@ -125,7 +141,7 @@ fn a_file_is_uploaded_completed_downloaded_and_deleted() {
         assert_eq!(refused(&server, method, &path, &token), code(404, "file_not_found"), "{method} {path}");
     }
     assert_eq!(each(&server.get("/files", &token).ok(), "id"), [""; 0]);
-    assert_eq!(server.get("/files/usage", &token).ok(), json!({ "files": 0, "bytes": 0 }));
+    assert_eq!(usage(&server, &token), [0; 4]);
     assert_eq!(objects(&world, "acme"), 0);
     let log = server.get("/audit", &token).ok();
     let actions: Vec<&str> = each(&log, "action").into_iter().filter(|it| it.starts_with("file.")).collect();
@@ -181,7 +197,7 @@ fn an_upload_that_is_not_what_was_declared_is_deleted_with_its_row() {
     assert_eq!(answer.json()["details"], json!({ "what": "size", "declared": "11", "found": "27" }));
     assert_eq!(objects(&world, "acme"), 0);
     assert_eq!(refused(&server, "GET", &place(&file), &token), code(404, "file_not_found"));
-    assert_eq!(server.get("/files/usage", &token).ok()["bytes"], 0);
+    assert_eq!(usage(&server, &token), [0; 4]);
     let typed = asked(&server, &token, &new("b.txt", CONTENT.len()));
     let key = format!("files/{}", typed["id"].as_str().unwrap());
     apart(async || client.put(&bucket, &key, CONTENT).await.unwrap());
@@ -365,7 +381,7 @@ fn a_request_for_a_file_that_is_repeated_with_its_key_is_one_file_with_one_url()
 }
 
 #[test]
-fn what_never_comes_is_deleted_by_whoever_asks_next() {
+fn what_never_comes_is_deleted_by_the_round_of_any_server() {
     let (world, server, token) = acme_and_token();
     let late = asked(&server, &token, &new("late.txt", CONTENT.len()));
     let young = asked(&server, &token, &new("young.txt", CONTENT.len()));
@@ -378,10 +394,10 @@ fn what_never_comes_is_deleted_by_whoever_asks_next() {
         )
     };
     world.tenant_sql("acme", &age(25));
-    asked(&server, &token, &new("next.txt", 1));
+    assert_eq!(usage(&server, &token), [0, 0, 2, 2 * SIZE]);
+    swept(&world, &["pending"], 0);
     assert_eq!(refused(&server, "GET", &place(&late), &token), code(404, "file_not_found"));
-    assert_eq!(world.tenant_sql("acme", STATES), ["pending", "pending"]);
-    assert_eq!(objects(&world, "acme"), 0);
+    assert_eq!(usage(&server, &token), [0, 0, 1, SIZE]);
     assert_eq!(server.get(&place(&young), &token).ok()["state"], "pending");
 }
 
@@ -401,13 +417,35 @@ fn who_deletes_a_file_leaves_no_way_to_put_it_back() {
         "update nexus.files set upload_until = upload_until - interval '2 hours',
                                 sweep_at = sweep_at - interval '2 hours'",
     );
-    asked(&server, &token, &new("next.txt", 1));
-    assert_eq!(world.tenant_sql("acme", STATES), ["pending"]);
-    assert_eq!(objects(&world, "acme"), 0);
+    swept(&world, &[], 0);
 }
 
 #[test]
-fn what_a_server_that_was_killed_left_is_finished_by_the_next_request() {
+fn a_request_waits_for_no_sweep() {
+    let (world, server, token) = acme_and_token();
+    let late = asked(&server, &token, &new("late.txt", CONTENT.len()));
+    assert_eq!(upload(&late, CONTENT).status, 200);
+    world.tenant_sql(
+        "acme",
+        "update nexus.files set upload_until = upload_until - interval '25 hours',
+                                sweep_at = sweep_at - interval '25 hours'",
+    );
+    let file = world.machine().path("pause");
+    std::fs::write(&file, "").unwrap();
+    let pause = format!("pause:{}", file.display());
+    let sweeping = ApiServer::start_to(&world, &[], ("files.marked", &pause));
+    world.until(&world.database_of("acme"), STATES, |states| states == ["deleting"]);
+    // The sweep stands still from here on.
+    let next = ready(&sweeping, &token, "next.txt");
+    assert_eq!(downloaded(&sweeping, &token, &next).body.as_bytes(), CONTENT);
+    assert_eq!(world.tenant_sql("acme", STATES), ["deleting", "ready"]);
+    std::fs::remove_file(&file).unwrap();
+    world.until(&world.database_of("acme"), STATES, |states| states == ["ready"]);
+    assert_eq!(objects(&world, "acme"), 1);
+}
+
+#[test]
+fn what_a_server_that_was_killed_left_is_finished_by_another() {
     let (world, server, token) = acme_and_token();
     for point in ["files.marked", "files.object_deleted"] {
         let file = ready(&server, &token, "a.txt");
@@ -421,11 +459,7 @@ fn what_a_server_that_was_killed_left_is_finished_by_the_next_request() {
         let later = "update nexus.files set upload_until = upload_until - interval '2 hours',
                             sweep_at = sweep_at - interval '2 minutes' where state = 'deleting'";
         world.tenant_sql("acme", later);
-        let next = asked(&server, &token, &new("next.txt", 1));
-        assert_eq!(world.tenant_sql("acme", STATES), ["pending"], "{point}");
-        assert_eq!(objects(&world, "acme"), 0, "{point}");
-        call(&server, "DELETE", &place(&next), &token);
-        world.tenant_sql("acme", "delete from nexus.files");
+        swept(&world, &[], 0);
     }
     // Killed before it was completed: the client completes it again.
     let file = asked(&server, &token, &new("b.txt", CONTENT.len()));
@@ -448,14 +482,14 @@ fn many_who_complete_and_delete_one_file_at_once_do_it_once() {
             scope.spawn(|| assert_eq!(complete(&server, &token, &file).ok()["state"], "ready"));
         }
     });
-    assert_eq!(server.get("/files/usage", &token).ok(), json!({ "files": 1, "bytes": CONTENT.len() }));
+    assert_eq!(usage(&server, &token), [1, SIZE, 0, 0]);
     let done: usize = std::thread::scope(|scope| {
         let delete = || server.send("DELETE", &place(&file), &[&bearer(&token)], &[]).status;
         let all: Vec<_> = (0..8).map(|_| scope.spawn(delete)).collect();
         all.into_iter().map(|one| one.join().unwrap()).filter(|status| *status == 200).count()
     });
     assert_eq!(done, 1);
-    assert_eq!(server.get("/files/usage", &token).ok(), json!({ "files": 0, "bytes": 0 }));
+    assert_eq!(usage(&server, &token), [0; 4]);
     let logged =
         "select action, count(*) from nexus.audit_log where action like 'file.%' group by 1 order by 1";
     assert_eq!(world.tenant_sql("acme", logged), ["file.complete|1", "file.create|1", "file.delete|1"]);
@@ -483,10 +517,99 @@ fn a_store_that_is_down_is_said_at_once_and_what_was_deleted_stays_so() {
     assert_eq!(refused(&server, "GET", &place(&file), &token), code(404, "file_not_found"));
     assert_eq!(server.get("/files/usage", &token).ok()["files"], 0);
     proxy.fix();
-    let other = ApiServer::start(&world);
-    world.tenant_sql("acme", "update nexus.files set sweep_at = now() where state = 'deleting'");
-    asked(&other, &token, &new("next.txt", 1));
-    assert_eq!(objects(&world, "acme"), 0);
+    let later = "update nexus.files set upload_until = upload_until - interval '2 hours',
+                        sweep_at = sweep_at - interval '2 minutes' where state = 'deleting'";
+    world.tenant_sql("acme", later);
+    swept(&world, &["pending"], 0);
+}
+
+#[test]
+fn a_store_that_is_busy_with_one_bucket_is_asked_for_the_others() {
+    let proxy = Proxy::before(&stack::shared().endpoint);
+    let world = World::on(&proxy.endpoint);
+    for slug in ["acme", "globex"] {
+        world.tenant_of(slug, &format!("ann@{slug}.example"), PASSWORD);
+    }
+    let server = ApiServer::start(&world);
+    let [one, other] =
+        ["acme", "globex"].map(|slug| server.token(slug, &format!("ann@{slug}.example"), PASSWORD));
+    let (_, bucket) = own_client(&world, "acme");
+    for (fault, said) in [(Fault::Busy, "store_busy"), (Fault::Ill, "store_unavailable")] {
+        let file = asked(&server, &one, &new("a.txt", CONTENT.len()));
+        assert_eq!(upload(&file, CONTENT).status, 200);
+        proxy.break_requests(&format!("HEAD /{bucket}/"), fault);
+        for met in 1..=2 {
+            assert_eq!(complete(&server, &one, &file).problem(), code(503, said));
+            assert_eq!(proxy.met(), met, "{fault:?}");
+            assert_eq!(ready(&server, &other, "b.txt")["state"], "ready", "{fault:?}");
+        }
+        proxy.fix();
+        assert_eq!(complete(&server, &one, &file).ok()["state"], "ready");
+    }
+}
+
+#[test]
+fn what_waits_counts_among_the_files_of_a_tenant() {
+    let world = World::new();
+    world.tenant_of("acme", "ann@acme.example", PASSWORD);
+    world.ok(&["tenant", "update", "acme", "--max-storage", &(SIZE * 2).to_string()]);
+    let server = ApiServer::start(&world);
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    let ask = || server.change("POST", "/files", &token, &new("a.txt", CONTENT.len()));
+    let mut asked: Vec<Answer> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(usage(&server, &token), [0, 0, 2, 2 * SIZE]);
+    asked.sort_by_key(|answer| answer.status);
+    for answer in &asked[2..] {
+        assert_eq!(answer.problem(), code(403, "storage_limit_reached"));
+    }
+    let file = asked[0].ok();
+    assert_eq!(upload(&file, CONTENT).status, 200);
+    complete(&server, &token, &file).ok();
+    assert_eq!(ask().problem(), code(403, "storage_limit_reached"));
+    assert_eq!(call(&server, "DELETE", &place(&asked[1].ok()), &token)["outcome"], "done");
+    assert_eq!(usage(&server, &token), [1, SIZE, 0, 0]);
+    assert_eq!(ask().status, 201);
+}
+
+#[test]
+fn no_more_than_a_thousand_files_of_a_tenant_wait_for_their_upload() {
+    let (world, server, token) = acme_and_token();
+    world.tenant_sql("acme", "update nexus.file_totals set pending_files = 999");
+    let last = asked(&server, &token, &new("last.txt", 1));
+    let beyond = server.change("POST", "/files", &token, &new("beyond.txt", 1));
+    assert_eq!(beyond.problem(), code(409, "too_many_uploads"));
+    assert_eq!(world.tenant_sql("acme", STATES), ["pending"]);
+    call(&server, "DELETE", &place(&last), &token);
+    asked(&server, &token, &new("beyond.txt", 1));
+}
+
+#[test]
+fn a_file_that_waits_gets_another_url_when_asked_again() {
+    let (world, server, token) = acme_and_token();
+    let file = asked(&server, &token, &new("a.txt", CONTENT.len()));
+    world.tenant_sql(
+        "acme",
+        "update nexus.files set upload_until = upload_until - interval '23 hours',
+                                sweep_at = sweep_at - interval '23 hours'",
+    );
+    let path = format!("{}/upload", place(&file));
+    let again = server.send("POST", &path, &[&bearer(&token)], &[]);
+    assert_eq!((again.status, again.header("cache-control")), (200, Some("no-store")));
+    let waits = "select upload_until > now() + interval '14 minutes', sweep_at > now() + interval '23 hours'
+                 from nexus.files";
+    assert_eq!(world.tenant_sql("acme", waits), ["t|t"]);
+    assert_eq!(usage(&server, &token), [0, 0, 1, SIZE]);
+    user(&server, &token, "vic@acme.example", &["Viewer"]);
+    let viewer = server.token("acme", "vic@acme.example", PASSWORD);
+    assert_eq!(refused(&server, "POST", &path, &viewer), code(403, "permission_missing"));
+    assert_eq!(upload(&again.ok(), b"hello, File").status, 200);
+    complete(&server, &token, &file).ok();
+    assert_eq!(refused(&server, "POST", &path, &token), code(409, "file_completed"));
+    let unknown = "/files/01a22be3-5526-7abc-825c-22cf5967ed87/upload";
+    assert_eq!(refused(&server, "POST", unknown, &token), code(404, "file_not_found"));
 }
 
 #[test]

@@ -33,19 +33,15 @@ fn ask(server: &ApiServer, token: &str, seen: &Seen, told: &AtomicBool) {
             continue;
         };
         let was_told = told.load(Ordering::SeqCst);
-        match connection.send("GET", "/operations?limit=5", &[&bearer(token)], &[]) {
-            Ok(answer) => {
-                assert_eq!(answer.status, 200, "{answer:?}");
-                seen.answered.fetch_add(1, Ordering::SeqCst);
-                seen.answered_late.fetch_add(usize::from(was_told), Ordering::SeqCst);
-                if answer.header("connection") == Some("close") {
-                    open = None;
-                }
-            }
-            Err(_) => {
-                seen.cut.fetch_add(1, Ordering::SeqCst);
-                return;
-            }
+        let Ok(answer) = connection.send("GET", "/operations?limit=5", &[&bearer(token)], &[]) else {
+            seen.cut.fetch_add(1, Ordering::SeqCst);
+            return;
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        seen.answered.fetch_add(1, Ordering::SeqCst);
+        seen.answered_late.fetch_add(usize::from(was_told), Ordering::SeqCst);
+        if answer.header("connection") == Some("close") {
+            open = None;
         }
     }
 }

@@ -79,6 +79,8 @@ fn causes() -> Vec<(ProvisioningError, bool)> {
         (ObjectError::Missing { what: text("key NX1") }.into(), true),
         (ObjectError::Unavailable { endpoint: endpoint(), reason: text("gone") }.into(), false),
         (ObjectError::Down { endpoint: endpoint() }.into(), false),
+        (ObjectError::Busy { endpoint: endpoint(), status: 503 }.into(), false),
+        (ObjectError::Ill { endpoint: endpoint(), status: 500 }.into(), false),
         (ObjectError::Full { endpoint: endpoint() }.into(), false),
         (ObjectError::Fenced.into(), false),
         (ProvisioningError::Lost { slug: text("acme"), what: text("database nx1") }, true),

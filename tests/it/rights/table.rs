@@ -301,6 +301,12 @@ fn of_files() -> Vec<Row> {
         Business "files::create" "file:create" |d, c, t| async move {
             files::create(&FilesAt(Mutex::new(&mut d.realm)), c, &new_file()).await
         };
+        Business "files::renew_upload" "file:create" |d, c, t| async move {
+            files::renew_upload(&FilesAt(Mutex::new(&mut d.realm)), c, t.subject.id).await
+        };
+        Business "files::sweep" "file:delete" |d, c, t| async move {
+            files::sweep(&FilesAt(Mutex::new(&mut d.realm)), c).await
+        };
         Business "files::complete" "file:create" |d, c, t| async move {
             files::complete(&FilesAt(Mutex::new(&mut d.realm)), c, t.subject.id).await
         };

@@ -11,6 +11,8 @@ pub enum Fault {
     HangUp,
     /// The answer is 500; the store has not seen it.
     Ill,
+    /// The answer is 503; the store has not seen it.
+    Busy,
     /// The answer is 403; the store has not seen it.
     Forbidden,
     /// The store does it; the answer is lost.
@@ -107,6 +109,7 @@ fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>)
     }
     let status = match fault {
         Some(Fault::Ill) => Some("500 Ill"),
+        Some(Fault::Busy) => Some("503 Slow Down"),
         Some(Fault::Forbidden) => Some("403 Forbidden"),
         _ => None,
     };

@@ -230,7 +230,7 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
             });
         }
         if work.room_for_users().await? == Some(0) {
-            return Err(work.full());
+            return Err(IamError::UserLimit);
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
         finish(work, "user.undelete", user, json!({})).await

@@ -87,7 +87,7 @@ pub async fn create(
         let mut work = realm.write(caller).await?;
         let Made { made, full } = insert(&mut work, std::slice::from_ref(&new)).await?;
         if !full.is_empty() {
-            return Err(work.full());
+            return Err(IamError::UserLimit);
         }
         let user = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
         if made.is_empty() {

@@ -319,7 +319,8 @@ async fn make(
             let name = email.clone();
             RefusedRow::new(*line, &IamError::Exists { what: "user", name, at: at.clone() })
         });
-        let full_rows = full.iter().filter_map(|at| Some(RefusedRow::new(places.get(*at)?.0, &work.full())));
+        let full_rows =
+            full.iter().filter_map(|at| Some(RefusedRow::new(places.get(*at)?.0, &IamError::UserLimit)));
         let unmade = refused.iter().filter_map(|row| match &row.outcome {
             RowOutcome::Failed(error) => Some(RefusedRow::new(row.line, error)),
             _ => None,

@@ -120,7 +120,9 @@ impl AwsStore {
         loop {
             match client.try_list(bucket).await {
                 Ok(Refusal::Allowed) => return Ok(()),
-                Ok(Refusal::Refused) | Err(ObjectError::Unavailable { .. }) => {}
+                Ok(Refusal::Refused)
+                | Err(ObjectError::Unavailable { .. } | ObjectError::Busy { .. } | ObjectError::Ill { .. }) =>
+                    {}
                 Err(error) => return Err(error),
             }
             if !pauses.next().await {
