@@ -12,8 +12,8 @@ use crate::features::iam::{IamError, Realm};
 use crate::features::tenants::{self, Selector, Tenant, TenantRef};
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
-/// How often all realms are looked at.
-const ROUND: Duration = Duration::from_mins(15);
+/// How often all realms are looked at, which takes a session of each.
+const ROUND: Duration = Duration::from_hours(6);
 
 /// The files of one tenant.
 struct TenantFiles {
