@@ -1,7 +1,7 @@
 //! Finishing deletions: the object, and then the row. The intent is in the row before, so that what a process leaves
 //! behind that dies is finished by the next round of any server.
 
-use serde_json::Map;
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::error::FilesError;
@@ -47,6 +47,10 @@ async fn take(at: &impl Reach, caller: &Caller) -> Result<Due, FilesError> {
     work.authorize("file:delete", &Map::new())?;
     require_bucket(&work)?;
     let due = store::take_due(work.session()).await.map_err(IamError::of_rows)?;
+    if !due.is_empty() {
+        // What is not in the log is not kept.
+        work.note("file.sweep", json!({ "files": due.len() }));
+    }
     work.commit().await?;
     Ok(due)
 }
