@@ -582,8 +582,7 @@ const UNASKED: &[(&str, &str)] = &[
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 6] = [
-    ("files::sweep", "take(at, caller)"),
+const BY_ANOTHER: [(&str, &str); 5] = [
     ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
     ("tokens::Tokens::change_password", "signin::change_password(realm, caller, "),
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),

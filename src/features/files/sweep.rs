@@ -29,7 +29,19 @@ const MOST: usize = 100;
 pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError> {
     let mut swept = 0;
     for _ in 0..MOST {
-        let due = take(at, caller).await?;
+        let due = {
+            let mut realm = at.realm().await?;
+            let mut work = realm.change(caller).await?;
+            work.authorize("file:delete", &Map::new())?;
+            require_bucket(&work)?;
+            let due = store::take_due(work.session()).await.map_err(IamError::of_rows)?;
+            if !due.is_empty() {
+                // A change without a note is rolled back.
+                work.note("file.sweep", json!({ "files": due.len() }));
+            }
+            work.commit().await?;
+            due
+        };
         if due.is_empty() {
             break;
         }
@@ -38,21 +50,6 @@ pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError
         swept += due.len();
     }
     Ok(swept)
-}
-
-/// Takes up some of what is due.
-async fn take(at: &impl Reach, caller: &Caller) -> Result<Due, FilesError> {
-    let mut realm = at.realm().await?;
-    let mut work = realm.change(caller).await?;
-    work.authorize("file:delete", &Map::new())?;
-    require_bucket(&work)?;
-    let due = store::take_due(work.session()).await.map_err(IamError::of_rows)?;
-    if !due.is_empty() {
-        // What is not in the log is not kept.
-        work.note("file.sweep", json!({ "files": due.len() }));
-    }
-    work.commit().await?;
-    Ok(due)
 }
 
 /// Deletes objects, and then their rows.
