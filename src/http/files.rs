@@ -18,7 +18,7 @@ use super::body::Body;
 use super::context::RequestContext;
 use super::error::RequestError;
 use super::etag;
-use super::list::{List, PageParams, cursor};
+use super::list::{List, PageParams};
 use super::problem::Problem;
 use super::query::ListQuery;
 use crate::features::files::{self, Attachment, File, FileFilter, FileState, FileUsage};
@@ -98,12 +98,8 @@ async fn list(
     let after: Option<Uuid> = part.position()?;
     let filter = FileFilter { after, ..filter.filter()? };
     let mut realm = request.realm().await?;
-    let (data, more) = files::list(&mut realm, &request.caller, &filter, page).await?;
-    let mut pagination = more;
-    if pagination.next.is_some() {
-        pagination.next = data.last().map(|last| cursor(&last.id));
-    }
-    Ok(Json(List { data, pagination }))
+    let (data, pagination) = files::list(&mut realm, &request.caller, &filter, page).await?;
+    Ok(Json(List::page(data, pagination, |last| last.id)))
 }
 
 /// Ask for the upload of a file

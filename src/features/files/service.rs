@@ -69,11 +69,8 @@ pub async fn list(
         }
     };
     work.close().await?;
-    let mut pagination = Pagination::counted(page, (total, counted));
-    if rows.len() > page.limit as usize {
-        rows.truncate(page.limit as usize);
-        pagination.next = rows.last().map(|last| File::from(last).id.to_string());
-    }
+    let more = page.cut(&mut rows);
+    let pagination = Pagination::counted(page, (total, counted)).with_more(more);
     Ok((rows.iter().map(File::from).collect(), pagination))
 }
 

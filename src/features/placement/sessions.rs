@@ -18,10 +18,9 @@ pub(in crate::features) async fn hold_sessions(
     (cluster, budget): (&str, Option<i32>),
     (least, most): (usize, usize),
 ) -> Result<Option<Slots>, PlacementError> {
-    let Some(limit) = budget else { return Ok(None) };
-    let what = format!("nexus:sessions:{cluster}");
-    let taken = Slots::take(control, &what, limit, (least, most), SESSIONS_TIMEOUT).await?;
-    taken.map(Some).ok_or_else(|| PlacementError::NoSessions { name: cluster.to_owned(), limit })
+    let taken = try_hold_sessions(control, (cluster, budget), (least, most), SESSIONS_TIMEOUT).await?;
+    let limit = budget.unwrap_or_default();
+    taken.ok_or_else(|| PlacementError::NoSessions { name: cluster.to_owned(), limit })
 }
 
 /// The same within `patience`; the outer `None` where others hold too many.
@@ -32,6 +31,5 @@ pub(in crate::features) async fn try_hold_sessions(
     patience: Duration,
 ) -> Result<Option<Option<Slots>>, PlacementError> {
     let Some(limit) = budget else { return Ok(Some(None)) };
-    let what = format!("nexus:sessions:{cluster}");
-    Ok(Slots::take(control, &what, limit, (least, most), patience).await?.map(Some))
+    Ok(Slots::take(control, cluster, limit, (least, most), patience).await?.map(Some))
 }

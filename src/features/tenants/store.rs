@@ -6,12 +6,12 @@ use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
 use super::model::{Adoption, Facts, NewTenant, Resources, Tenant, TenantState};
-use super::selector::{self, Selector, like_literal};
+use super::selector::{self, Selector};
 use crate::features::access::Authorized;
 use crate::features::record::{self, Identity};
 use crate::infra::crypto::RecordKey;
 use crate::infra::crypto::record_key::checksum_in_sql;
-use crate::infra::db::{DbError, PgConnection, bytes, literal};
+use crate::infra::db::{DbError, PgConnection, bytes, like_literal, literal};
 use crate::kernel::{BatchId, Email, ExposeSecret, Labels, OperationId, Slug, TenantId, Word};
 
 /// The index that lets no two tenants have one slug.

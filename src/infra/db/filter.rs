@@ -48,11 +48,16 @@ fn push_contains(query: &mut QueryBuilder<Postgres>, column: &str, condition: &C
     query.push(")");
 }
 
-/// The pattern of LIKE (manual, chapter 9.7.1) for texts that hold this one.
+/// A text as LIKE takes it literally (manual, chapter 9.7.1).
+#[must_use]
+pub fn like_literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// The pattern of LIKE for texts that hold this one.
 #[must_use]
 pub fn pattern_of_part(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
+    format!("%{}%", like_literal(text))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::budget::{FOR_WORK, crowd, hide, show};
+use super::budget::{FOR_WORK, crowd, hide, key, show, unlock};
 use super::{DbError, PgConnection};
 
 /// Longest pause between two attempts to get slots.
@@ -32,11 +32,12 @@ impl Slots {
     /// When the connection is broken.
     pub async fn take(
         connection: &mut PgConnection,
-        what: &str,
+        server: &str,
         limit: i32,
         (least, most): (usize, usize),
         patience: Duration,
     ) -> Result<Option<Self>, DbError> {
+        let what = &key(server);
         let until = tokio::time::Instant::now() + patience;
         let mut pause = Duration::from_millis(5);
         connection.note_locks();
@@ -56,7 +57,7 @@ impl Slots {
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .fetch_all(&mut *connection)
             .await?;
-            let slots = Self { what: what.to_owned(), numbers };
+            let slots = Self { what: what.clone(), numbers };
             let taken = if slots.numbers.len() >= least {
                 Some(slots)
             } else {
@@ -105,12 +106,7 @@ impl Slots {
     /// # Errors
     /// When the connection is broken: then they are free, too.
     pub async fn give_back(self, connection: &mut PgConnection) -> Result<(), DbError> {
-        sqlx::query("select pg_advisory_unlock(hashtext($1), slot) from unnest($2::int[]) as slot")
-            .bind(self.what)
-            .bind(self.numbers)
-            .execute(connection)
-            .await?;
-        Ok(())
+        unlock(connection, &self.what, self.numbers).await
     }
 }
 

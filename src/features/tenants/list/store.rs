@@ -5,10 +5,10 @@ use futures_util::TryStreamExt;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::super::model::{Tenant, TenantFilter, TenantPosition, TenantSort};
-use super::super::selector::{self, like_literal};
+use super::super::selector;
 use super::super::store::COLUMNS;
 use super::{Counted, Stretch};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, pattern_of_part};
 use crate::kernel::{AnyFailure, Page, TenantId};
 
 /// What a filter and an order ask of a row.
@@ -18,7 +18,7 @@ const ASKED: &str = "id, slug, name, state, labels, cluster, store, created_at, 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
     selector::push(query, &filter.selector);
     if let Some(text) = &filter.search {
-        let pattern = format!("%{}%", like_literal(text));
+        let pattern = pattern_of_part(text);
         // The side that folds case is the one that has folded the column.
         query.push(" and search_text like lower(").push_bind(pattern).push(")");
     }

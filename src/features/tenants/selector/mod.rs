@@ -13,7 +13,6 @@ mod parse;
 mod store;
 
 pub use error::SelectorError;
-pub(super) use parse::like_literal;
 pub(super) use store::push;
 
 /// What a person can select by, labels apart; the names of JSON's fields.

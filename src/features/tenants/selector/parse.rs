@@ -8,6 +8,7 @@ use time::{Date, Duration, OffsetDateTime};
 
 use super::{Condition, KEYS, Moment, Pattern, Selector, SelectorError, SuspensionField, TextField};
 use crate::features::tenants::model::TenantState;
+use crate::infra::db::like_literal;
 use crate::kernel::label::Label;
 use crate::kernel::{span, suggest};
 
@@ -169,11 +170,6 @@ fn pattern(text: &str) -> Pattern {
     }
     let pieces: Vec<_> = pieces.into_iter().map(|piece| like_literal(&unescaped(piece))).collect();
     Pattern::Like(pieces.join("%"))
-}
-
-/// A text as LIKE takes it literally.
-pub(in crate::features::tenants) fn like_literal(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 fn label(key: &str, operator: &'static str, value: &str) -> Result<Condition, SelectorError> {

@@ -222,18 +222,27 @@ impl Keeper {
         };
         self.spare = self.spare.saturating_sub(given.len());
         let Some(session) = &mut self.session else { return Ok(()) };
-        sqlx::query("select pg_advisory_unlock(hashtext($1), slot) from unnest($2::int[]) as slot")
-            .bind(key)
-            .bind(given)
-            .execute(session)
-            .await?;
-        Ok(())
+        unlock(session, &key, given).await
     }
 }
 
 /// The text that is hashed to the first key of a server's locks.
-fn key(server: &str) -> String {
+pub(in crate::infra::db) fn key(server: &str) -> String {
     format!("nexus:sessions:{server}")
+}
+
+/// Lets go of slots.
+pub(in crate::infra::db) async fn unlock(
+    session: &mut PgConnection,
+    key: &str,
+    slots: Vec<i32>,
+) -> Result<(), DbError> {
+    sqlx::query("select pg_advisory_unlock(hashtext($1), slot) from unnest($2::int[]) as slot")
+        .bind(key)
+        .bind(slots)
+        .execute(session)
+        .await?;
+    Ok(())
 }
 
 /// Takes locks that others see, with these second keys, both included.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::pool::WeakPool;
 use super::{DbError, ServerAddress, SessionPool};
-pub(super) use keeper::{FOR_WORK, crowd, hide, show};
+pub(super) use keeper::{FOR_WORK, crowd, hide, key, show, unlock};
 use share::Share;
 
 /// How long a session counts after its socket was closed here: until the server has seen it and ended the
