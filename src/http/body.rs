@@ -119,6 +119,16 @@ fn without_value(said: &str) -> String {
     }
 }
 
+/// A field that may be missing, null, or a value; read by [`given`], and missing by default.
+pub(super) type Given<T> = Option<Option<T>>;
+
+/// A field that is given: null is a value, too.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    reader: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(reader).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::super::body::Parsed;
+use super::super::body::{Given, Parsed, given};
 use crate::features::files::{
     AttachedId, AttachedKind, Attachment, ContentType, Digest, Download, File, FileChange, FileName,
     FileSize, NewFile, StoreRequest, Upload,
@@ -65,19 +65,13 @@ impl NewFileBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = FileChange)]
-#[expect(clippy::option_option, reason = "null takes off what nothing leaves as it is")]
 pub(super) struct FileChangeBody {
     #[schema(value_type = Option<String>, example = "invoice.pdf")]
     name: Option<Parsed<FileName>>,
     /// What it is to be attached to; null attaches it to nothing.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NewAttachment>)]
-    attached_to: Option<Option<NewAttachment>>,
-}
-
-/// What is there, null or not.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(reader).map(Some)
+    attached_to: Given<NewAttachment>,
 }
 
 impl FileChangeBody {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::body::Parsed;
+use super::super::body::{Given, Parsed, given};
 use super::super::error::RequestError;
 use super::super::problem::Problem;
 use crate::features::placement::PlacementRequest;
@@ -100,9 +100,6 @@ impl NewTenantBody {
     }
 }
 
-/// A field that may be missing, null, or a value.
-pub(super) type Given<T> = Option<Option<T>>;
-
 /// How much a tenant may use. Null takes a limit off; what is not given stays, and for a new tenant is none
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -147,13 +144,6 @@ impl LimitsBody {
             None => Ok(change),
         }
     }
-}
-
-/// A field that is given: null is a value, too.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    reader: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(reader).map(Some)
 }
 
 /// Labels, each of which is one.

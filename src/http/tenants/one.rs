@@ -10,13 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::body::{Body, Parsed};
+use super::super::body::{Body, Given, Parsed, given};
 use super::super::context::RequestContext;
 use super::super::error::RequestError;
 use super::super::etag::{self, IfMatch, IfNoneMatch};
 use super::super::path::InPath;
 use super::super::problem::Problem;
-use super::body::{Given, LimitsBody, given, label};
+use super::body::{LimitsBody, label};
 use crate::app;
 use crate::features::tenants::{self, Change, ProfileChange, TenantRef, TenantView};
 use crate::features::usage::UsageView;
