@@ -18,11 +18,12 @@ use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller, Labels};
 use nexus::settings::{Flags, Home, Loaded, Settings, Sources};
 use serde_json::{Value, json};
+use sqlx::SqlSafeStr as _;
 use tokio_util::sync::CancellationToken;
 
 use super::load::{Client, Load, Measured, Target, connect, post};
 use super::stack::{Stack, this_program};
-use super::{Failure, PASSWORD, Server, round, started};
+use super::{Failure, PASSWORD, Server, round, started, statements};
 
 /// How many sessions PostgreSQL takes.
 const SERVER: u32 = 340;
@@ -50,8 +51,11 @@ impl Many {
     async fn start(scale: Scale) -> Result<Self, Failure> {
         let stack = Stack::start(&this_program(), "many")?;
         let mut admin = stack.admin.connect("bench").await?;
-        let most = format!("alter system set max_connections = {SERVER}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(most)).execute(&mut admin).await?;
+        for setting in [format!("max_connections = {SERVER}"), "track_activity_query_size = 16384".to_owned()]
+        {
+            let set = sqlx::AssertSqlSafe(format!("alter system set {setting}"));
+            sqlx::raw_sql(set).execute(&mut admin).await?;
+        }
         drop(admin);
         stack.output(&["local", "down"])?;
         stack.output(&["local", "up"])?;
@@ -141,7 +145,13 @@ pub(crate) async fn fit(scale: Scale) -> Result<Value, Failure> {
 /// More tenants than sessions: nearly every request opens one, in place of another.
 pub(crate) async fn churn(scale: Scale) -> Result<Value, Failure> {
     let many = Many::start(scale).await?;
-    let raw = connects(&many.stack, scale.tenants, scale.seconds.min(Duration::from_secs(5))).await?;
+    let time = scale.seconds.min(Duration::from_secs(5));
+    let raw = connects(&many.stack, scale.tenants, time, None).await?;
+    Load { connections: 1, seconds: Duration::from_secs(1) }
+        .run(&many.server.target, many.readers(1))
+        .await?;
+    let list = statements(&many.stack, false).await?.remove(0);
+    let with_list = connects(&many.stack, scale.tenants, time, Some(&list)).await?;
     let most = Watch::start(&many.stack.admin);
     let before = many.logins().await?;
     let load = Load { connections: scale.connections, seconds: scale.seconds };
@@ -158,6 +168,8 @@ pub(crate) async fn churn(scale: Scale) -> Result<Value, Failure> {
         "connects_per_second_of_the_machine": raw.round(),
         "connects_per_second": logins.round(),
         "ratio": round(logins / raw),
+        "connects_and_lists_per_second_of_the_machine": with_list.round(),
+        "ratio_to_connects_and_lists": round(logins / with_list),
         "peak_requests_per_second": peak.per_second.round(),
         "peak_p99_ms": round(peak.p99_ms),
         "requests_per_second": below.per_second.round(),
@@ -215,7 +227,7 @@ pub(crate) async fn neighbour(scale: Scale) -> Result<Value, Failure> {
     }}))
 }
 
-/// Changes a user again and again until the end; the statuses of the answers.
+/// Changes a user again and again until the end, and waits as it is asked to; the statuses of the answers.
 async fn wait(
     target: Target,
     path: String,
@@ -232,7 +244,11 @@ async fn wait(
         sender.ready().await?;
         let answer = sender.send_request(request).await?;
         statuses.push(answer.status().as_u16());
+        let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
         answer.into_body().collect().await?;
+        if let Some(seconds) = after {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
     }
     Ok(statuses)
 }
@@ -311,8 +327,9 @@ async fn create(stack: &Stack, count: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many sessions a second this machine opens and closes in tenants' databases, eight at a time.
-async fn connects(stack: &Stack, tenants: usize, time: Duration) -> Result<f64, Failure> {
+/// How many sessions a second this machine opens and closes in tenants' databases, eight at a time; with the list's
+/// statement in each, or with one that reads nothing.
+async fn connects(stack: &Stack, tenants: usize, time: Duration, list: Option<&str>) -> Result<f64, Failure> {
     let mut control = stack.admin.database("nexus").connect("bench").await?;
     let names: Vec<String> = sqlx::query_scalar("select database_name from control.tenants limit $1")
         .bind(i64::try_from(tenants)?)
@@ -323,12 +340,18 @@ async fn connects(stack: &Stack, tenants: usize, time: Duration) -> Result<f64, 
     let opening: Vec<_> = (0..8)
         .map(|task: usize| {
             let (admin, names) = (stack.admin.clone(), Arc::clone(&names));
+            let list = list.map(|it| sqlx::AssertSqlSafe(it.to_owned()).into_sql_str());
             tokio::spawn(async move {
                 let mut count = 0_u32;
                 while began.elapsed() < time {
                     let name = &names[(task * 61 + count as usize * 8) % names.len()];
                     let mut session = admin.database(name).connect("bench").await?;
-                    sqlx::raw_sql("select 1").execute(&mut session).await?;
+                    match list.clone() {
+                        Some(list) => {
+                            sqlx::query(list).bind(20_i64).bind(0_i64).execute(&mut session).await?
+                        }
+                        None => sqlx::raw_sql("select 1").execute(&mut session).await?,
+                    };
                     session.close().await?;
                     count += 1;
                 }

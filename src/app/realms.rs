@@ -91,6 +91,7 @@ impl Realms {
             leased => leased,
         }
         .map_err(DbOrAny::into_any)?;
+        self.servers.answered(&tenant.cluster);
         self.require_untampered(tenant.id, &mut session).await?;
         Ok((session, version))
     }
@@ -150,7 +151,7 @@ impl Realms {
         let server = cluster.admin.database(&tenant.resources.database_name);
         let connect = async || {
             let place = self.budgets.place(&tenant.cluster, budget, until).await?;
-            let opened = server.connect("nexus:realm").await;
+            let opened = self.servers.login(&tenant.cluster, until, server.connect("nexus:realm")).await;
             if matches!(opened, Err(DbError::Unreachable { .. })) {
                 self.servers.doubt();
             }

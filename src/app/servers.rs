@@ -2,11 +2,11 @@
 //! in no tenant's database. No request waits for it; one for a tenant on a server that is down fails at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,6 +27,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
 /// So many times in a row a server must not answer before requests are kept from it: once may be chance.
 const FAILURES: u32 = 2;
+
+/// Logins on one server at once. Each starts a process there: of more, each takes longer, and so does what goes on
+/// in sessions that are open, and no more are done in a second.
+const LOGINS_AT_ONCE: usize = 16;
 
 /// Whether a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,21 @@ pub(super) struct ServerStates {
     known: RwLock<BTreeMap<String, Known>>,
     /// Somebody could not reach a server.
     doubt: Notify,
+    sessions: RwLock<BTreeMap<String, Arc<Sessions>>>,
+}
+
+/// What is known of a server by those who work there.
+#[derive(Debug)]
+struct Sessions {
+    logins: Semaphore,
+    /// When it last answered.
+    answered: Mutex<Option<Instant>>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { logins: Semaphore::new(LOGINS_AT_ONCE), answered: Mutex::default() }
+    }
 }
 
 impl ServerStates {
@@ -70,10 +89,53 @@ impl ServerStates {
         self.doubt.notify_one();
     }
 
-    fn set(&self, found: impl Iterator<Item = (String, ServerState)>) {
+    /// A server has answered somebody.
+    pub(super) fn answered(&self, name: &str) {
+        *self.sessions(name).answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Logs in on a server, in turn.
+    ///
+    /// # Errors
+    /// [`DbError::Busy`] where it is not this one's turn until then; what `connect` says.
+    pub(super) async fn login<T>(
+        &self,
+        name: &str,
+        until: Instant,
+        connect: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        let sessions = self.sessions(name);
+        let turn = tokio::time::timeout_at(until, sessions.logins.acquire()).await;
+        let _turn = turn.map_err(|_| DbError::Busy { sessions: LOGINS_AT_ONCE })?;
+        let opened = connect.await?;
+        self.answered(name);
+        Ok(opened)
+    }
+
+    fn sessions(&self, name: &str) -> Arc<Sessions> {
+        let known = self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.unwrap_or_else(|| {
+            let mut all = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(name.to_owned()).or_default())
+        })
+    }
+
+    /// Whether a server has answered somebody since a time.
+    fn has_answered_since(&self, name: &str, time: Instant) -> bool {
+        let answered = *self.sessions(name).answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|at| at >= time)
+    }
+
+    /// Notes what was found by asking, which began at a time. One that answers others and is slow to answer us is
+    /// not down.
+    fn set(&self, found: impl Iterator<Item = (String, ServerState)>, began: Instant) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *known);
         for (name, state) in found {
+            let state = match state {
+                ServerState::Down(_) if self.has_answered_since(&name, began) => ServerState::Up,
+                state => state,
+            };
             let was = before.get(&name);
             let failures = match state {
                 ServerState::Down("database_unreachable") => was.map_or(0, |was| was.failures) + 1,
@@ -140,9 +202,10 @@ async fn probe_all(app: Weak<Shared>, states: Arc<ServerStates>) {
         if let Err(failure) = learn(&App(shared), &mut probes).await {
             tracing::debug!(%failure, "cannot read which servers there are");
         }
+        let began = Instant::now();
         let found = join_all(probes.values_mut().map(Probe::ask)).await;
         let is_down = found.iter().any(|state| matches!(state, ServerState::Down(_)));
-        states.set(probes.keys().cloned().zip(found));
+        states.set(probes.keys().cloned().zip(found), began);
         if is_down {
             tokio::time::sleep(PERIOD_DOWN).await;
         } else {
@@ -215,12 +278,14 @@ impl Probe {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
     fn requests_are_kept_from_a_server_that_twice_could_not_be_reached_until_it_answers() {
         let states = ServerStates::default();
-        let found = |state| states.set([("eu1".to_owned(), state)].into_iter());
+        let found = |state| states.set([("eu1".to_owned(), state)].into_iter(), Instant::now());
         let is_open = || states.require_up("eu1").is_ok();
         assert!(is_open(), "nobody watches");
         found(ServerState::Down("database_unreachable"));
@@ -235,5 +300,39 @@ mod tests {
             found(ServerState::Down("database_login_refused"));
         }
         assert!(is_open());
+    }
+
+    #[test]
+    fn a_server_that_answers_others_while_it_is_asked_is_not_down() {
+        let states = ServerStates::default();
+        let ask = |began| {
+            states.set([("eu1".to_owned(), ServerState::Down("database_unreachable"))].into_iter(), began)
+        };
+        for _ in 0..3 {
+            let began = Instant::now();
+            states.answered("eu1");
+            ask(began);
+        }
+        assert!(states.require_up("eu1").is_ok());
+        let later = Instant::now() + Duration::from_secs(1);
+        ask(later);
+        ask(later);
+        assert!(states.require_up("eu1").is_err());
+    }
+
+    #[tokio::test]
+    async fn of_one_server_so_many_logins_go_on_at_once_and_the_next_waits() {
+        let states = ServerStates::default();
+        let until = Instant::now() + Duration::from_millis(50);
+        let hanging = |name| states.login(name, until, std::future::pending::<Result<(), DbError>>());
+        let mut logins: Vec<_> = (0..LOGINS_AT_ONCE).map(|_| Box::pin(hanging("eu1"))).collect();
+        for login in &mut logins {
+            assert!(login.as_mut().now_or_never().is_none());
+        }
+        let done = async || Ok(());
+        assert!(matches!(states.login("eu1", until, done()).await, Err(DbError::Busy { .. })));
+        assert!(states.login("eu2", until, done()).await.is_ok());
+        drop(logins.pop());
+        assert!(states.login("eu1", Instant::now() + Duration::from_secs(9), done()).await.is_ok());
     }
 }

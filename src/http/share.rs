@@ -19,6 +19,8 @@ use crate::kernel::{AnyFailure, ErrorKind, TenantId};
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Requests of one realm that wait for their turn at once; one more is refused without waiting.
+const MOST_WAITING: usize = 64;
 /// Realms that are remembered before those that nobody uses are forgotten.
 const MOST: usize = 10_000;
 
@@ -26,7 +28,29 @@ const MOST: usize = 10_000;
 pub(super) struct Shares {
     /// Requests of one realm at once.
     at_once: usize,
-    realms: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    realms: Mutex<HashMap<TenantId, Arc<Share>>>,
+}
+
+/// The share of one realm.
+struct Share {
+    turns: Arc<Semaphore>,
+    /// Who may wait for a turn.
+    places: Semaphore,
+}
+
+impl Share {
+    fn new(at_once: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once)), places: Semaphore::new(MOST_WAITING) }
+    }
+
+    /// A turn, first come, first served; none where too many wait already, or nobody was done in time.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Some(permit);
+        }
+        let _place = self.places.try_acquire().ok()?;
+        tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()
+    }
 }
 
 /// Something of a realm, and the turn that it was opened in.
@@ -42,19 +66,17 @@ impl Shares {
         Self { at_once, realms: Mutex::default() }
     }
 
-    /// A turn in a realm, first come, first served.
+    /// A turn in a realm.
     pub(super) async fn turn(&self, realm: TenantId) -> Result<Turn<()>, RequestError> {
-        let semaphore = {
+        let share = {
             let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
             if realms.len() >= MOST {
-                realms.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+                realms.retain(|_, share| Arc::strong_count(share) > 1 || Arc::strong_count(&share.turns) > 1);
             }
-            Arc::clone(realms.entry(realm).or_insert_with(|| Arc::new(Semaphore::new(self.at_once))))
+            Arc::clone(realms.entry(realm).or_insert_with(|| Arc::new(Share::new(self.at_once))))
         };
-        match tokio::time::timeout(TURN_TIMEOUT, semaphore.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { it: (), permit }),
-            Ok(Err(_)) | Err(_) => Err(RequestError::RealmBusy { requests: self.at_once }),
-        }
+        let permit = share.turn().await.ok_or(RequestError::RealmBusy { requests: self.at_once })?;
+        Ok(Turn { it: (), permit })
     }
 }
 
@@ -154,6 +176,8 @@ fn says_not_in_use(failure: &AnyFailure) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::{FutureExt as _, join_all};
+
     use super::*;
 
     #[tokio::test]
@@ -165,5 +189,26 @@ mod tests {
         assert!(shares.turn(one).await.is_err());
         drop(held);
         assert!(shares.turn(one).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_one_realm_so_many_requests_wait_and_one_more_is_refused_at_once() {
+        let (shares, realm) = (Shares::of(8), TenantId::new());
+        let first = join_all((0..2).map(|_| shares.turn(realm))).await;
+        assert!(first.iter().all(Result::is_ok));
+        let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| Box::pin(shares.turn(realm))).collect();
+        for turn in &mut waiting {
+            assert!(turn.as_mut().now_or_never().is_none());
+        }
+        assert!(matches!(
+            shares.turn(realm).now_or_never(),
+            Some(Err(RequestError::RealmBusy { requests: 2 }))
+        ));
+        assert!(matches!(shares.turn(TenantId::new()).now_or_never(), Some(Ok(_))));
+        // Who gives up makes a place.
+        drop(waiting.pop());
+        assert!(shares.turn(realm).now_or_never().is_none());
+        drop(first);
+        assert!(waiting.remove(0).await.is_ok());
     }
 }

@@ -135,7 +135,6 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/iam/roles/store.rs: select id, name, description, built_in, array(select permission ||
     src/features/iam/roles/store.rs: select count(*) from (select from nexus.roles where true
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
-    src/features/iam/signin/store.rs: delete from nexus.sessions where coalesce(revoked_at, expires_at) < now()
     src/features/iam/store.rs: with made as ( insert into nexus.users (id,
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
     src/features/iam/users/store.rs: with recursive parts as ( {first} union select

@@ -1,8 +1,9 @@
 //! Lists of a realm with 100,000 users, roles held, sessions and rows of the log: none reads a whole table.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::acme_and_token;
+use super::{PASSWORD, acme_and_token};
+use crate::support::world::World;
 
 /// What fills a realm.
 const FILL: &str = "
@@ -25,6 +26,61 @@ const FILL: &str = "
            case when n % 1000 < 2 then now() + interval '1 day' end
     from generate_series(1, 100000) as n;
     analyze nexus.files, nexus.users, nexus.user_roles, nexus.sessions, nexus.audit_log";
+
+/// What is left of people who have signed in for long.
+const SESSIONS: &str = "
+    insert into nexus.sessions (id, user_id, client, second_factor, expires_at)
+    select gen_random_uuid(), users.id, 'old', false, now() + interval '1 day'
+    from nexus.users, generate_series(1, 100000);
+    insert into nexus.refresh_tokens (token_hash, session_id, used_at, successor_hash)
+    select sha256(convert_to(id::text || n, 'UTF8')), id, case n when 1 then now() end,
+           case n when 1 then sha256(convert_to(id::text || 2, 'UTF8')) end
+    from nexus.sessions, generate_series(1, 2) as n where client = 'old';
+    analyze nexus.sessions, nexus.refresh_tokens";
+
+#[test]
+fn nobody_who_signs_in_or_goes_on_reads_all_sessions() {
+    let (world, server, _) = acme_and_token();
+    for statement in SESSIONS.split(';') {
+        world.tenant_sql("acme", statement);
+    }
+    let send = |path: &str, body: &Value| server.send_json("POST", path, &["X-Tenant-ID: acme"], body);
+    let login = || server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let mut wrong = Vec::new();
+    let mut step = |what: &str, answer: Value| {
+        wrong.extend(read_whole(&world).into_iter().map(|table| format!("{what}: {table}")));
+        answer
+    };
+    step("filling", Value::Null);
+    let first = step("login", login());
+    let refreshed = send("/auth/refresh-token", &json!({ "refresh_token": first["refresh_token"] })).ok();
+    let refreshed = step("refresh", refreshed);
+    let token = refreshed["access_token"].as_str().unwrap();
+    step("who", server.get("/auth/me", token).ok());
+    send("/auth/logout", &json!({ "refresh_token": refreshed["refresh_token"] }));
+    step("logout", Value::Null);
+    send("/auth/forgot", &json!({ "email": "ann@acme.example" }));
+    step("forgot", Value::Null);
+    let wrong: Vec<_> = wrong.iter().filter(|it| !it.starts_with("filling")).collect();
+    assert!(wrong.is_empty(), "read whole: {wrong:?}");
+}
+
+/// The tables that were read whole since this was asked last.
+fn read_whole(world: &World) -> Vec<String> {
+    // Sessions tell of their reading once they are quiet for a second, or end.
+    world.sql(
+        "postgres",
+        &format!(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
+            world.database_of("acme")
+        ),
+    );
+    let read = "select relname || ' ' || seq_tup_read from pg_stat_user_tables
+                where schemaname = 'nexus' and seq_tup_read > 20000 order by relname";
+    let found = world.tenant_sql("acme", read);
+    world.tenant_sql("acme", "select pg_stat_reset()");
+    found
+}
 
 #[test]
 fn no_list_reads_a_whole_table() {
@@ -82,23 +138,10 @@ fn no_list_reads_a_whole_table() {
         format!("/activity?user={one}"),
         format!("/activity?user={ann}"),
     ];
-    let read = "select relname || ' ' || seq_tup_read from pg_stat_user_tables
-                where schemaname = 'nexus' and seq_tup_read > 20000 order by relname";
     let mut wrong = Vec::new();
     for path in &paths {
         server.get(path, &token).ok();
-        // Sessions tell of their reading once they are quiet for a second, or end.
-        world.sql(
-            "postgres",
-            &format!(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
-                world.database_of("acme")
-            ),
-        );
-        for table in world.tenant_sql("acme", read) {
-            wrong.push(format!("{path}: {table}"));
-        }
-        world.tenant_sql("acme", "select pg_stat_reset()");
+        wrong.extend(read_whole(&world).into_iter().map(|table| format!("{path}: {table}")));
     }
     assert!(wrong.is_empty(), "read whole:\n{}", wrong.join("\n"));
 }

@@ -14,10 +14,9 @@ pub use passwords::{
     Issued, Purpose, change_password, invite, issue_token, issue_token_for, redeem, set_password,
 };
 pub use sessions::{
-    LockedSession, NewSession, Session, SessionPosition, end_session, end_sessions, page_of_sessions,
-    sessions,
+    NewSession, Session, SessionPosition, end_session, end_sessions, page_of_sessions, sessions,
 };
-pub(in crate::features) use sessions::{begin_session, close_session, close_sessions, lock_session};
+pub(in crate::features) use sessions::{begin_session, close_session, close_sessions};
 
 pub(super) use factor::forget_factor;
 pub(super) use passwords::{NewPassword, accept, owner_of};

@@ -44,21 +44,6 @@ pub type SessionPosition = (OffsetDateTime, Uuid);
 /// How long a session lasts at most, in days.
 const DAYS: i32 = 30;
 
-/// A session that is gone on with, locked until the end of the transaction.
-#[derive(Debug, Clone, FromRow)]
-pub struct LockedSession {
-    pub id: Uuid,
-    pub user_id: Uuid,
-    pub client: String,
-    pub created_at: OffsetDateTime,
-    /// Revoked, or over.
-    pub ended: bool,
-    /// What its access tokens may say; none: nobody asked for less than all.
-    pub access: Option<Value>,
-    /// When the transaction began.
-    pub began_at: OffsetDateTime,
-}
-
 /// A session to begin.
 #[derive(Debug)]
 pub struct NewSession<'a> {
@@ -82,14 +67,6 @@ pub(in crate::features) async fn begin_session(
     store::forget_sessions(realm).await?;
     let begun = store::insert_session(realm, id, &new, DAYS).await?;
     Ok(begun.then_some(id))
-}
-
-/// Takes up a session: who does the same waits until the transaction ends.
-pub(in crate::features) async fn lock_session(
-    realm: &mut PgConnection,
-    id: Uuid,
-) -> Result<Option<LockedSession>, DbError> {
-    store::lock_session(realm, id).await
 }
 
 /// Ends a session that misuse or its own client ended.

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::{LockedSession, NewSession, Session, SessionPosition};
+use super::{NewSession, Session, SessionPosition};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Page, UserId};
 
@@ -315,25 +315,13 @@ pub(super) async fn insert_session(
 }
 
 /// A session, for whoever goes on with it; others who do wait until this transaction ends.
-pub(super) async fn lock_session(
-    realm: &mut PgConnection,
-    id: Uuid,
-) -> Result<Option<LockedSession>, DbError> {
-    Ok(sqlx::query_as(
-        "select id, user_id, client, nullif(to_jsonb(sessions) -> 'access', 'null') as access, created_at, now() as began_at,
-                revoked_at is not null or expires_at <= now() as ended
-         from nexus.sessions where id = $1 for update",
-    )
-    .bind(id)
-    .fetch_optional(realm)
-    .await?)
-}
-
-/// Forgets sessions that ended a month ago.
+/// Forgets sessions that ended a month ago, some at a time: in the order of their index, which is then used whatever
+/// the statistics say.
 pub(super) async fn forget_sessions(realm: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query(
-        "delete from nexus.sessions where coalesce(revoked_at, expires_at) < now() - interval '30 days'
-             ",
+        "delete from nexus.sessions where id = any (array(
+             select id from nexus.sessions where coalesce(revoked_at, expires_at) < now() - interval '30 days'
+             order by coalesce(revoked_at, expires_at) limit 100))",
     )
     .execute(realm)
     .await?;

@@ -11,6 +11,7 @@
 mod store;
 mod terms;
 
+use store::LockedSession;
 pub(super) use terms::Terms;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -29,7 +30,7 @@ use super::realm::{Realm, record};
 use super::revoke::{revoke_all, revoke_session};
 use super::store as control_store;
 use crate::features::access::{self, Authorized, Permission, RealmSession, rights};
-use crate::features::iam::signin::{LockedSession, NewSession};
+use crate::features::iam::signin::NewSession;
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, SealContext};
 use crate::infra::crypto::signing::Algorithm;
@@ -258,11 +259,8 @@ impl Tokens {
         let Some(presented) = Opaque::parse(REFRESH, presented) else { return Ok(()) };
         let place = realm.name.id;
         let mut tx = realm.begin().await?;
-        let Some(session) = store::session_of(&mut tx, &presented.hash()).await? else {
-            return Ok(tx.rollback().await?);
-        };
-        let open = signin::lock_session(&mut tx, session).await?.filter(|session| !session.ended);
-        let Some(LockedSession { user_id, .. }) = open else { return Ok(tx.rollback().await?) };
+        let open = store::lock_session(&mut tx, &presented.hash()).await?.filter(|session| !session.ended);
+        let Some(LockedSession { id: session, user_id, .. }) = open else { return Ok(tx.rollback().await?) };
         let nexus = Authorized::nexus();
         // Whoever has one that was exchanged may have found it: that ends its own session, and no other.
         let was_used = store::token(&mut tx, &presented.hash()).await?.is_some_and(|it| it.used_at.is_some());
@@ -314,9 +312,8 @@ async fn use_token(
         return Err(TokenError::RefreshInvalid);
     }
     let hash = presented.hash();
-    let session = store::session_of(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
     // Whoever uses a token of the session waits here; what is read after this is what they left.
-    let session = signin::lock_session(tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
+    let session = store::lock_session(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
     let used = store::token(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
     let idle = session.began_at - used.created_at > IDLE_LIFE;
     if session.ended || idle {
@@ -380,9 +377,7 @@ async fn use_up(
 ) -> Result<SecretString, TokenError> {
     let successor = Opaque::generate(REFRESH, presented.realm)?;
     let sealed = seal_successor(presented, &successor)?;
-    store::use_token(tx, session, (&presented.hash(), &successor.hash()), &sealed).await?;
-    // Of a session one token may be used.
-    store::insert_token(tx, session, &successor.hash()).await?;
+    store::exchange(tx, session, (&presented.hash(), &successor.hash()), &sealed).await?;
     Ok(successor.text().clone())
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Shared;
+use super::admission::Ticket;
 use super::state::Returned;
 use crate::infra::db::PgConnection;
 
@@ -21,6 +22,7 @@ pub struct Lease {
     /// There until it is dropped.
     session: Option<PgConnection>,
     home: Option<Home>,
+    ticket: Option<Ticket>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ impl Drop for Slot {
 
 impl Lease {
     pub(super) fn new(session: PgConnection, slot: Slot, permit: OwnedSemaphorePermit) -> Self {
-        Self { session: Some(session), home: Some(Home { slot, permit }) }
+        Self { session: Some(session), home: Some(Home { slot, permit }), ticket: None }
+    }
+
+    /// The same, for who was admitted to use it.
+    pub(super) fn of(mut self, ticket: Ticket) -> Self {
+        self.ticket = Some(ticket);
+        self
     }
 
     fn into_parts(mut self) -> Option<(PgConnection, Home)> {
@@ -89,7 +97,7 @@ impl Lease {
     /// Takes the session out of its pool for good: for who holds locks with it.
     #[must_use]
     pub fn detach(mut self) -> PgConnection {
-        self.home = None;
+        (self.home, self.ticket) = (None, None);
         self.session.take().unwrap_or_else(|| gone())
     }
 }
@@ -97,7 +105,7 @@ impl Lease {
 impl From<PgConnection> for Lease {
     /// A session that belongs to no pool.
     fn from(session: PgConnection) -> Self {
-        Self { session: Some(session), home: None }
+        Self { session: Some(session), home: None, ticket: None }
     }
 }
 

@@ -6,6 +6,7 @@
 //! key that has none; who needs a key that others use is handed the next that they give back: a login takes
 //! longer.
 
+mod admission;
 mod lazy;
 mod lease;
 mod state;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use admission::Admission;
 pub use lazy::{AnyLease, LazyLease, Source as LeaseSource};
 pub use lease::Lease;
 use lease::Slot;
@@ -35,8 +37,8 @@ use super::{DbError, PgConnection};
 const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
      select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences;";
 
-/// How long is waited at the cap for a session that others of the same key use, before one of another key
-/// makes room.
+/// How often who waits at the cap for a session that others of the same key use looks for one of another key that
+/// nobody has used meanwhile.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a pool may do.
@@ -82,12 +84,20 @@ impl WeakPool {
     }
 }
 
+/// What somebody has who needs a session.
+enum Obtained {
+    Session(Lease),
+    /// Leave to open one.
+    Room(Slot, OwnedSemaphorePermit),
+}
+
 /// Who waits for a session that others use.
 type Waiter = oneshot::Sender<Lease>;
 
 #[derive(Debug)]
 struct Shared {
     limits: PoolLimits,
+    admission: Arc<Admission>,
     /// One for each session that may be in use.
     permits: Arc<Semaphore>,
     state: Mutex<State<PgConnection, Waiter>>,
@@ -107,6 +117,7 @@ impl SessionPool {
     pub fn new(limits: PoolLimits, prepare: SecretString) -> Self {
         Self(Arc::new(Shared {
             limits,
+            admission: Arc::default(),
             permits: Arc::new(Semaphore::new(limits.sessions)),
             state: Mutex::new(State::new(limits.sessions)),
             prepare,
@@ -141,47 +152,16 @@ impl SessionPool {
         statements: Option<&str>,
         open: impl AsyncFnOnce() -> Result<PgConnection, E>,
     ) -> Result<(Lease, Option<i64>), E> {
-        let until = Instant::now() + self.0.limits.wait;
-        let mut waits = true;
+        let began = Instant::now();
+        let admitted = self.0.admission.admit(began + self.0.limits.wait).await;
+        let ticket = admitted.ok_or_else(|| self.busy())?;
         loop {
-            let permit = self.permit(until).await?;
-            let (sender, handed) = oneshot::channel();
-            let (taken, generation) = {
-                let mut state = self.0.state();
-                state.forget_waiters(key, Waiter::is_closed);
-                state.take(key, waits.then_some(sender))
-            };
-            let slot = || Slot::new(Arc::clone(&self.0), key, generation);
-            let slot = match taken {
-                Taken::Wait => {
-                    self.0.waits.fetch_add(1, Ordering::Relaxed);
-                    // What is handed over brings a permit with it.
-                    drop(permit);
-                    let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
-                    match tokio::time::timeout_at(end, handed).await {
-                        Ok(Ok(lease)) => match self.safe(lease, statements).await {
-                            Some(safe) => return Ok(safe),
-                            None => continue,
-                        },
-                        Ok(Err(_)) => tokio::task::yield_now().await,
-                        Err(_) => waits = false,
-                    }
-                    continue;
-                }
-                Taken::Kept(session) => {
-                    match self.safe(Lease::new(session, slot(), permit), statements).await {
-                        Some(safe) => return Ok(safe),
-                        None => continue,
-                    }
-                }
-                Taken::After(other) => {
-                    let slot = slot();
-                    self.0.evicted.fetch_add(1, Ordering::Relaxed);
-                    // Its socket is closed either way.
-                    let _ = other.close().await;
-                    slot
-                }
-                Taken::Room => slot(),
+            let (slot, permit) = match self.obtain(key, began).await? {
+                Obtained::Session(lease) => match self.safe(lease, statements).await {
+                    Some((lease, number)) => return Ok((lease.of(ticket), number)),
+                    None => continue,
+                },
+                Obtained::Room(slot, permit) => (slot, permit),
             };
             let open_now = u64::try_from(self.stats().open).unwrap_or(u64::MAX);
             self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
@@ -191,8 +171,77 @@ impl SessionPool {
                 Some(statements) => run(&mut lease, statements.to_owned()).await?,
                 None => None,
             };
-            return Ok((lease, number));
+            return Ok((lease.of(ticket), number));
         }
+    }
+
+    /// A session of a key, or leave to open one, for who has needed one since a time.
+    async fn obtain(&self, key: Uuid, began: Instant) -> Result<Obtained, DbError> {
+        let until = began + self.0.limits.wait;
+        loop {
+            let permit = self.permit(until).await?;
+            let (sender, handed) = oneshot::channel();
+            let (taken, generation) = {
+                let mut state = self.0.state();
+                state.forget_waiters(key, Waiter::is_closed);
+                state.take(key, Some(sender))
+            };
+            let slot = || Slot::new(Arc::clone(&self.0), key, generation);
+            match taken {
+                Taken::Kept(session) => return Ok(Obtained::Session(Lease::new(session, slot(), permit))),
+                Taken::Room => return Ok(Obtained::Room(slot(), permit)),
+                Taken::After(other) => return Ok(self.in_place_of(other, slot(), permit).await),
+                Taken::Wait => {
+                    self.0.waits.fetch_add(1, Ordering::Relaxed);
+                    // What is handed over brings a permit with it.
+                    drop(permit);
+                    if let Some(obtained) = self.wait(handed, key, began).await? {
+                        return Ok(obtained);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for what others of the key give back, and from time to time looks whether another key's is in nobody's
+    /// use; none: ask again.
+    async fn wait(
+        &self,
+        mut handed: oneshot::Receiver<Lease>,
+        key: Uuid,
+        began: Instant,
+    ) -> Result<Option<Obtained>, DbError> {
+        let until = began + self.0.limits.wait;
+        loop {
+            let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
+            match tokio::time::timeout_at(end, &mut handed).await {
+                Ok(Ok(lease)) => return Ok(Some(Obtained::Session(lease))),
+                Ok(Err(_)) => {
+                    tokio::task::yield_now().await;
+                    return Ok(None);
+                }
+                Err(_) if end == until => return Err(self.busy()),
+                Err(_) => {}
+            }
+            let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { continue };
+            let taken = self.0.state().take_unused(key, began);
+            if let Some((other, generation)) = taken {
+                let slot = Slot::new(Arc::clone(&self.0), key, generation);
+                return Ok(Some(self.in_place_of(other, slot, permit).await));
+            }
+        }
+    }
+
+    /// Leave to open a session once another is closed.
+    async fn in_place_of(&self, other: PgConnection, slot: Slot, permit: OwnedSemaphorePermit) -> Obtained {
+        self.0.evicted.fetch_add(1, Ordering::Relaxed);
+        // Its socket is closed either way.
+        let _ = other.close().await;
+        Obtained::Room(slot, permit)
+    }
+
+    fn busy(&self) -> DbError {
+        DbError::Busy { sessions: self.0.limits.sessions }
     }
 
     /// Takes in a session that was opened elsewhere; where there is no room for it, it stays without a pool.
@@ -279,7 +328,7 @@ impl SessionPool {
         let waiting = Arc::clone(&self.0.permits).acquire_owned();
         match tokio::time::timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(DbError::Busy { sessions: self.0.limits.sessions }),
+            Ok(Err(_)) | Err(_) => Err(self.busy()),
         }
     }
 }

@@ -92,7 +92,7 @@ impl<S, W> State<S, W> {
             of_key.waiting.push_back(waiter);
             return (Taken::Wait, generation);
         }
-        let victim = if is_full { self.least_recently_used() } else { None };
+        let victim = if is_full { self.victim() } else { None };
         if is_full && victim.is_none() {
             // One is being closed at this moment.
             self.tidy(key);
@@ -104,6 +104,19 @@ impl<S, W> State<S, W> {
         }
         self.open += 1;
         (Taken::Room, generation)
+    }
+
+    /// Takes leave to open a session in place of another key's that nobody has used since a time, for who has
+    /// waited since then for one of a key that others use. Sessions that are in use by turns stay where they are.
+    pub(super) fn take_unused(&mut self, key: Uuid, since: Instant) -> Option<(S, u64)> {
+        let oldest = self.idle.first_key_value().and_then(|(_, key)| self.keys.get(key)?.idle.front());
+        if oldest.is_none_or(|it| it.since > since) {
+            return None;
+        }
+        let session = self.least_recently_used()?;
+        let of_key = self.keys.entry(key).or_default();
+        of_key.leased += 1;
+        Some((session, of_key.generation))
     }
 
     /// Takes back a session that was taken.
@@ -208,8 +221,24 @@ impl<S, W> State<S, W> {
         self.open
     }
 
+    /// The session that makes room for a key that has none: where all are in use by turns, each key is to have one
+    /// before any has two. Looks at each that is idle, which is little beside the login that follows.
+    fn victim(&mut self) -> Option<S> {
+        let has_more = |key: &Uuid| self.keys.get(key).is_some_and(|it| it.idle.len() + it.leased > 1);
+        match self.idle.iter().find(|(_, key)| has_more(key)).map(|(at, _)| *at) {
+            Some(at) => self.close_first(at),
+            None => self.least_recently_used(),
+        }
+    }
+
     fn least_recently_used(&mut self) -> Option<S> {
-        let (_, key) = self.idle.pop_first()?;
+        let at = *self.idle.first_key_value()?.0;
+        self.close_first(at)
+    }
+
+    /// Takes the idle session of a moment, the first of its key.
+    fn close_first(&mut self, at: u64) -> Option<S> {
+        let key = self.idle.remove(&at)?;
         let idle = self.keys.get_mut(&key)?.idle.pop_front();
         self.tidy(key);
         idle.map(|it| it.session)
@@ -275,9 +304,28 @@ mod tests {
         assert_eq!(state.give_back(A, generation, "a"), Returned::HandOver("a", "first"));
         assert_eq!(state.give_back(A, generation, "a"), Returned::HandOver("a", "second"));
         assert_eq!(state.give_back(A, generation, "a"), Returned::Kept);
-        // Whoever has waited for long enough does not wait again.
-        assert!(matches!(state.take(A, None).0, Taken::Kept("a")));
-        assert!(matches!(state.take(A, None).0, Taken::After("b")));
+    }
+
+    #[test]
+    fn what_another_key_has_used_meanwhile_does_not_make_room_for_a_second_session() {
+        let mut state = Names::new(2);
+        let began = Instant::now();
+        let of_b = opened(&mut state, B, "b");
+        state.give_back(B, of_b, "b");
+        opened(&mut state, A, "a");
+        assert!(state.take_unused(A, began).is_none());
+        assert!(matches!(state.take_unused(A, Instant::now()), Some(("b", _))));
+        assert_eq!(state.open(), 2);
+    }
+
+    #[test]
+    fn a_key_with_two_sessions_makes_room_before_one_with_one() {
+        let mut state = Names::new(3);
+        let generations = [(B, "b"), (A, "a1"), (A, "a2")].map(|(key, name)| opened(&mut state, key, name));
+        state.give_back(B, generations[0], "b");
+        state.give_back(A, generations[1], "a1");
+        assert!(matches!(state.take(C, None).0, Taken::After("a1")));
+        assert!(matches!(state.take(C, None).0, Taken::After("b")));
     }
 
     #[test]
