@@ -181,7 +181,7 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     let made = "select pg_get_userbyid(relowner) = pg_get_userbyid(datdba) from pg_class, pg_database
                 where pg_class.oid = 'nexus.api_keys'::regclass and datname = current_database()";
     assert_eq!(fleet.sql("ash", made), ["t"]);
-    let versions = "select distinct schema_version = 20261130150310 from control.tenants";
+    let versions = "select distinct schema_version = 20261201000100 from control.tenants";
     assert_eq!(fleet.world.control_sql(versions), ["t"]);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
     fleet.is_tidy();

@@ -136,9 +136,9 @@ const DRIFT: &[Planted] = &[
     ),
     (
         "t-026",
-        "update nexus._sqlx_migrations set success = false where version = 20261130150310",
+        "update nexus._sqlx_migrations set success = false where version = 20261201000100",
         &[
-            ("migration_failed", "migration 20261130150310 of set nexus"),
+            ("migration_failed", "migration 20261201000100 of set nexus"),
             ("registry_differs", "its version of set nexus"),
         ],
     ),

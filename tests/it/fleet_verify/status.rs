@@ -5,7 +5,7 @@ use serde_json::json;
 use super::shop;
 use crate::support::world::World;
 
-const NEWEST: &str = "20261130150310";
+const NEWEST: &str = "20261201000100";
 
 /// Rows without anything behind them.
 fn world() -> World {
