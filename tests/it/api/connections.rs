@@ -313,9 +313,13 @@ fn a_control_database_that_is_slow_to_answer_loses_nobody_their_slots() {
     let control = it.world().control.clone();
     // Who holds slots is its own process of the server, and waits for something to do.
     let keeper = "select pid from pg_stat_activity
-                  where application_name = 'nexus:sessions' and datname = current_database() and state = 'idle'";
-    it.world().until(&control, keeper, |rows| rows.len() == 1);
-    let pid = it.world().sql(&control, keeper).remove(0);
+                  where application_name = 'nexus:sessions' and datname = current_database()";
+    let mut found = Vec::new();
+    it.world().until(&control, &format!("{keeper} and state = 'idle'"), |rows| {
+        found = rows.to_vec();
+        rows.len() == 1
+    });
+    let pid = found.remove(0);
     let signal =
         |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse().unwrap()), signal).unwrap();
     signal(nix::sys::signal::Signal::SIGSTOP);

@@ -22,14 +22,16 @@ pub fn canary_set(world: &World) {
 
 /// Puts a number into a tenant's database that no other has.
 pub fn canary(world: &World, slug: &str, number: i64) {
-    world.tenant_sql(
-        slug,
-        &format!(
-            "create schema canary; grant usage on schema canary to nexus_app;
-             create table canary.history (version bigint primary key, success boolean not null);
-             insert into canary.history values ({number}, true); grant select on canary.history to nexus_app"
-        ),
+    // One of this name may have been purged before.
+    let name =
+        format!("select database_name from control.tenants where slug = '{slug}' and state <> 'deleted'");
+    let database = world.control_sql(&name).remove(0);
+    let plant = format!(
+        "create schema canary; grant usage on schema canary to nexus_app;
+         create table canary.history (version bigint primary key, success boolean not null);
+         insert into canary.history values ({number}, true); grant select on canary.history to nexus_app"
     );
+    world.sql(&database, &plant);
 }
 
 #[test]

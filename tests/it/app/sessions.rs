@@ -9,6 +9,7 @@ use nexus::infra::db::{
 };
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{Failure, SecretString};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::{load, read};
@@ -128,7 +129,8 @@ fn nothing_that_is_left_in_a_session_of_an_apps_login_reaches_who_uses_the_next(
             drop(lease);
             let mut next = pool.lease(key, open).await.unwrap();
             before = backend(&mut next).await;
-            let seen: Vec<String> = sqlx::query_scalar(OPEN).fetch_all(&mut *next).await.unwrap();
+            let rows = sqlx::raw_sql(OPEN).fetch_all(&mut *next).await.unwrap();
+            let seen: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
             assert_eq!(seen, ["0", "false"], "{statement}");
         }
         assert_eq!((pool.stats().logins, pool.stats().open), (4, 1));
