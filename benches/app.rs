@@ -74,7 +74,7 @@ async fn measure((tenants, tasks, calls): (usize, usize, usize)) -> Result<Value
     let caller = Caller::Machine("bench".to_owned());
     let kept =
         |sessions| PoolLimits { sessions, wait: Duration::from_secs(10), idle: Duration::from_mins(10) };
-    let limits = AppLimits { control: kept(tasks.min(48)), realms: kept(CAP) };
+    let limits = AppLimits { control: kept(tasks.min(48)), realms: kept(CAP), statement: None };
     let app = App::load(&settings, limits, &caller, &Silent).await.map_err(said)?.app;
     let _following = app.follow().await.map_err(said)?;
     let names: Arc<Vec<TenantRef>> =

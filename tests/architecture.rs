@@ -81,6 +81,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("iam", &["access", "audit", "outbox", "secrets"]),
     ("mailbox", &["access", "iam", "outbox"]),
     ("files", &["iam", "usage"]),
+    ("business", &["files", "iam", "migrations", "tenants", "usage"]),
     ("secrets", &["access"]),
     ("migrations", &["access", "audit"]),
     ("record", &[]),
@@ -672,6 +673,9 @@ fn only_the_check_makes_an_authorized_caller() {
         ),
         ("Authorized::nexus(", vec!["features/fleet/plan/mod.rs", "features/tokens/refresh/mod.rs"]),
         ("Authorized::new(", vec!["features/access/authorize.rs"]),
+        // And whoever opens a tenant's database does so by the login of its apps.
+        ("Database::new(", vec!["app/databases.rs"]),
+        (".app.database(", vec!["http/share.rs"]),
     ];
     let mut wrong = Vec::new();
     for source in sources() {

@@ -27,12 +27,14 @@ impl Follower for Changes {
             News::Any => {
                 self.app.directory.forget_all();
                 self.app.buckets.forget_all();
+                self.app.passwords.forget_all();
                 self.app.realms.forget_all();
             }
             News::Changed(tenants) => {
                 for tenant in tenants {
                     self.app.directory.forget(tenant);
                     self.app.buckets.forget(tenant);
+                    self.app.passwords.forget(tenant);
                     self.app.realms.forget(tenant);
                 }
             }

@@ -6,6 +6,7 @@
 mod addresses;
 mod buckets;
 mod counting;
+mod databases;
 mod directory;
 pub mod doctor;
 mod feed;
@@ -47,6 +48,7 @@ pub use crate::infra::failpoint;
 use addresses::Addresses;
 pub use addresses::stack;
 use buckets::Buckets;
+use databases::Passwords;
 use directory::Directory;
 pub use feed::Following;
 pub use mail::mailbox;
@@ -56,7 +58,7 @@ use realms::Realms;
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
-pub use usage::usage_now;
+pub use usage::{own_usage_now, usage_now};
 
 /// How long a person who completes a word waits for a server.
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -66,8 +68,10 @@ const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
 pub struct AppLimits {
     /// Sessions in the control database.
     pub control: PoolLimits,
-    /// Sessions in realms' databases, of all of them together.
+    /// Sessions in tenants' databases, of all of them together.
     pub realms: PoolLimits,
+    /// How long a statement there may take; `None`: as long as it takes.
+    pub statement: Option<Duration>,
 }
 
 impl Default for AppLimits {
@@ -75,7 +79,7 @@ impl Default for AppLimits {
     fn default() -> Self {
         let kept =
             |sessions| PoolLimits { sessions, wait: Duration::from_secs(2), idle: Duration::from_mins(1) };
-        Self { control: kept(8), realms: kept(32) }
+        Self { control: kept(8), realms: kept(32), statement: None }
     }
 }
 
@@ -92,6 +96,7 @@ struct Shared {
     budgets: Budgets,
     directory: Directory,
     buckets: Buckets,
+    passwords: Passwords,
     /// Requests of tenants.
     meter: Meter,
     grants: GrantsCache,
@@ -270,8 +275,8 @@ impl App {
         let servers = Arc::<ServerStates>::default();
         let control_server = addresses.control.clone();
         let budgets = Budgets::new(control_server.clone(), limits.realms.sessions);
-        let realms =
-            Realms::new(limits.realms, budgets.clone(), control_server, placement, Arc::clone(&servers));
+        let of_realms = (limits.realms, limits.statement);
+        let realms = Realms::new(of_realms, budgets.clone(), control_server, placement, Arc::clone(&servers));
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
@@ -280,6 +285,7 @@ impl App {
             budgets,
             directory: Directory::default(),
             buckets: Buckets::default(),
+            passwords: Passwords::default(),
             meter: Meter::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),

@@ -1,5 +1,6 @@
-//! Sessions in realms' databases: the administrator's, with safe startup options, from one pool for all
-//! realms, on whose tables nothing hangs that could run in them.
+//! Sessions in tenants' databases, from one pool. Those in realms are the administrator's, with safe startup
+//! options, and nothing hangs on the realms' tables that could run in them. Those by the apps' logins are for
+//! `databases.rs`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,10 @@ use crate::features::iam;
 use crate::features::placement::Placement;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{
-    AnyLease, Budgets, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool,
+    AnyLease, Budgets, DbError, Lease, PgConnection, PoolKey, PoolLimits, PoolStats, ServerAddress,
+    SessionPool,
 };
-use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
+use crate::kernel::{AnyFailure, Caller, Failure, SecretString, TenantId};
 
 /// How long the catalogue of a realm is not looked at again, where nobody has changed its tenant in the
 /// meantime. What a migration leaves there is known by its record; this is for other hands.
@@ -26,6 +28,8 @@ pub(super) struct Realms {
     sessions: SessionPool,
     /// How long is waited for one.
     wait: Duration,
+    /// How long a statement may take.
+    statement: Option<Duration>,
     budgets: Budgets,
     /// Where the platform's own realm is.
     control: ServerAddress,
@@ -48,7 +52,7 @@ struct DatabaseClosed {
 
 impl Realms {
     pub(super) fn new(
-        limits: PoolLimits,
+        (limits, statement): (PoolLimits, Option<Duration>),
         budgets: Budgets,
         control: ServerAddress,
         placement: Placement,
@@ -56,12 +60,13 @@ impl Realms {
     ) -> Self {
         let (sessions, wait) = (SessionPool::new(limits, "".into()), limits.wait);
         budgets.share_with(&sessions);
-        Self { sessions, wait, budgets, control, placement, servers, untampered: Arc::default() }
+        let untampered = Arc::default();
+        Self { sessions, wait, statement, budgets, control, placement, servers, untampered }
     }
 
     /// A session in the platform's own realm.
     pub(super) async fn platform_session(&self) -> Result<(Lease, Option<i64>), AnyFailure> {
-        let open = async || self.control.connect("nexus:realm").await;
+        let open = async || self.control.connect_for("nexus:realm", self.statement).await;
         let leased = self.sessions.lease_prepared(TenantId::PLATFORM.uuid(), Some(iam::RIGHTS_VERSION), open);
         let (mut session, version) = leased.await?;
         self.require_untampered(TenantId::PLATFORM, &mut session).await?;
@@ -80,7 +85,7 @@ impl Realms {
         let statements = iam::session_statements(&tenant.resources.owner_role, tenant.schema_version);
         let (key, statements) = (tenant.id.uuid(), Some(statements.as_str()));
         let until = Instant::now() + self.wait;
-        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant, until).await;
+        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant, (None, until)).await;
         let leased = self.sessions.lease_prepared(key, statements, async || open(control).await).await;
         let (mut session, version) = match leased {
             // Its password was changed a moment ago, perhaps.
@@ -94,6 +99,21 @@ impl Realms {
         self.servers.answered(&tenant.cluster);
         self.require_untampered(tenant.id, &mut session).await?;
         Ok((session, version))
+    }
+
+    /// A session in the database of a tenant that is in use, by the login that its apps use and this password.
+    ///
+    /// # Errors
+    /// [`DbError::LoginRefused`] where the password is another by now.
+    pub(super) async fn limited_session(
+        &self,
+        control: &mut AnyLease<'_>,
+        tenant: &Tenant,
+        password: &SecretString,
+    ) -> Result<Lease, DbOrAny> {
+        let until = Instant::now() + self.wait;
+        let open = async || self.open(control, tenant, (Some(password), until)).await;
+        self.sessions.lease(PoolKey::limited(tenant.id.uuid()), open).await
     }
 
     /// Requires that nothing hangs on the realm's tables, unless that was seen a moment ago.
@@ -116,7 +136,8 @@ impl Realms {
     /// Uses no session of a tenant again that is open now.
     pub(super) fn forget(&self, tenant: TenantId) {
         self.looked_at().remove(&tenant);
-        self.sessions.forget(tenant.uuid());
+        self.sessions.forget(PoolKey::administrator(tenant.uuid()));
+        self.sessions.forget(PoolKey::limited(tenant.uuid()));
     }
 
     /// Uses no session again that is open now.
@@ -137,11 +158,12 @@ impl Realms {
         self.untampered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Opens one: by the login of the tenant's apps, where its password is given, or the administrator's.
     async fn open(
         &self,
         control: &mut AnyLease<'_>,
         tenant: &Tenant,
-        until: Instant,
+        (password, until): (Option<&SecretString>, Instant),
     ) -> Result<PgConnection, DbOrAny> {
         let asking = control.get().await?;
         let cluster = self.placement.cluster(asking, &tenant.cluster).await.map_err(AnyFailure::from)?;
@@ -149,13 +171,26 @@ impl Realms {
         // Sessions in the control database are few, and this may wait for others.
         control.give_back();
         let server = cluster.admin.database(&tenant.resources.database_name);
+        let (server, application) = match password {
+            Some(password) => (server.login(&tenant.resources.app_role, password.clone()), "nexus:app"),
+            None => (server, "nexus:realm"),
+        };
         let connect = async || {
             let place = self.budgets.place(&tenant.cluster, budget, until).await?;
-            let opened = self.servers.login(&tenant.cluster, until, server.connect("nexus:realm")).await;
-            if matches!(opened, Err(DbError::Unreachable { .. })) {
-                self.servers.doubt();
+            let connecting = server.connect_for(application, self.statement);
+            match self.servers.login(&tenant.cluster, until, connecting).await {
+                Ok(opened) => Ok(opened.counted(place)),
+                // The login may have no more, or the server.
+                Err(error) if password.is_some() && error.state() == Some(TOO_MANY) => {
+                    Err(DbError::Busy { sessions: usize::try_from(cluster.connection_limit).unwrap_or(0) })
+                }
+                Err(error) => {
+                    if matches!(error, DbError::Unreachable { .. }) {
+                        self.servers.doubt();
+                    }
+                    Err(error)
+                }
             }
-            Ok(opened?.counted(place))
         };
         let opened = connect().await;
         if !opened.as_ref().is_err_and(takes_no_sessions) {
@@ -174,19 +209,22 @@ impl Realms {
     }
 }
 
+/// SQLSTATE `too_many_connections`.
+const TOO_MANY: &str = "53300";
+
 /// Whether a database is closed to all (55000).
 fn takes_no_sessions(error: &DbError) -> bool {
     error.state() == Some("55000")
 }
 
 /// Why no session could be opened, as far as it matters which.
-enum DbOrAny {
+pub(super) enum DbOrAny {
     Db(DbError),
     Any(AnyFailure),
 }
 
 impl DbOrAny {
-    fn into_any(self) -> AnyFailure {
+    pub(super) fn into_any(self) -> AnyFailure {
         match self {
             Self::Db(error) => error.into(),
             Self::Any(failure) => failure,

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{App, Shared};
+use crate::features::business::{self, BusinessError, OwnUsageView, Reach};
 use crate::features::tenants::{Tenant, TenantRef};
 use crate::features::usage::{self, Counted, Month, UsageView};
 use crate::infra::db::{Follower, PgConnection};
@@ -108,6 +109,14 @@ pub async fn usage_now(
     tenant: &TenantRef,
 ) -> Result<UsageView, usage::UsageError> {
     usage::of(control, caller, tenant, this_month()).await
+}
+
+/// The same for the tenant's own people, and what its files and its database take.
+///
+/// # Errors
+/// As [`business::usage`].
+pub async fn own_usage_now(at: &impl Reach, caller: &Caller) -> Result<OwnUsageView, BusinessError> {
+    business::usage(at, caller, this_month()).await
 }
 
 fn this_month() -> Month {

@@ -61,6 +61,9 @@ EXAMPLES
 It starts while its control database is down, and answers once that is up. Ctrl-C or SIGTERM stops it:
 requests that are under way are finished first. SIGHUP reads settings and certificates again.";
 
+/// How long a statement of a request may take in a tenant's database.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What is said at the first signal.
 pub const STOPPING: &str = "stopping: requests under way are finished; press Ctrl-C again to quit at once";
 
@@ -161,7 +164,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
 }
 
 fn limits(settings: &Settings) -> AppLimits {
-    let mut limits = AppLimits::default();
+    let mut limits = AppLimits { statement: Some(STATEMENT_TIMEOUT), ..AppLimits::default() };
     limits.realms.sessions = usize::try_from(settings.serve.sessions).unwrap_or(limits.realms.sessions);
     limits
 }

@@ -1,11 +1,13 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage,
+//! business.
 //! Processes: provisioning, fleet, inspection, installation, local, doctor, mailbox.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
 pub mod audit;
+pub mod business;
 pub mod doctor;
 pub mod files;
 pub mod fleet;

@@ -1,4 +1,5 @@
-//! Who asks, and for which tenant: what a handler works with. It is the only way from a request to a realm.
+//! Who asks, and for which tenant: what a handler works with. It is the only way from a request to a realm;
+//! `tenant_context.rs` is the one to what is a tenant's own.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::error::RequestError;
 use super::problem::Problem;
 use super::share::Turn;
 use crate::app::Session;
+use crate::features::business::Database;
 use crate::features::files::{Bucket, FilesError, Reach};
 use crate::features::iam::idempotency::Attempt;
 use crate::features::iam::{Realm, UserRef};
@@ -80,6 +82,17 @@ impl RequestContext {
             realm.carry_out(attempt.clone());
         }
         Ok(realm)
+    }
+
+    /// The tenant of the request; none where it is the platform's.
+    pub(super) fn tenant(&self) -> Option<Arc<Tenant>> {
+        self.place.clone()
+    }
+
+    /// Opens the database of the request's tenant, by the login of its apps.
+    pub(super) async fn database(&self, tenant: &Tenant) -> Result<Turn<Database>, AnyFailure> {
+        self.require_good()?;
+        self.api.database(tenant, || RequestError::TokenOfNoTenant.into()).await
     }
 
     /// What issues tokens, and a session in the control database: drawn last.

@@ -17,6 +17,11 @@ pub(super) enum RequestError {
     #[error("the token, the headers and the host name different tenants")]
     #[failure(Forbidden, "tenant_mismatch")]
     TenantMismatch,
+    /// The token is one of the platform's realm, and what it is for is a tenant's own.
+    #[error("this is a tenant's own, and the token is of the platform's realm")]
+    #[failure(Forbidden, "tenant_mismatch")]
+    #[hint("sign in to the tenant")]
+    TokenOfPlatform,
     /// The tenant that the request names does not exist, or is not in use.
     #[error("no tenant {0:?}")]
     #[failure(NotFound, "tenant_not_found")]

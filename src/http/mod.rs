@@ -1,7 +1,8 @@
 //! The API: routes, extractors, problem documents, the OpenAPI page. A thin door: no rule, no SQL.
 //!
 //! Knows the services of `app` and below, as the command line does. One file for each collection of URLs.
-//! Start reading at [`router::router`], then [`context`] (who asks, for which tenant), [`serving`] and [`server`].
+//! Start reading at [`router::router`], then [`context`] (who asks, for which tenant), [`tenant_context`] (what is a
+//! tenant's own), [`serving`] and [`server`].
 
 mod api_keys;
 mod audit;
@@ -43,8 +44,10 @@ mod share;
 mod stores;
 mod streams;
 mod switch;
+mod tenant_context;
 mod tenants;
 mod tls;
+mod usage;
 mod users;
 mod waiting;
 mod well_known;

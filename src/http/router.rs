@@ -22,7 +22,7 @@ use super::problem::{Problem, ProblemDocument};
 use super::{
     Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
     metrics, migrations, oauth, operations, page, permissions, rate, request_id, roles, security, settings,
-    stores, switch, tenants, users, well_known,
+    stores, switch, tenants, usage, users, well_known,
 };
 
 /// How long a body may pause.
@@ -48,6 +48,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
         (name = "files", description = "Files in the tenant's bucket, and what they are attached to"),
+        (name = "usage", description = "What a tenant uses, and what it may use"),
         (name = "custom-fields", description = "What a tenant adds to its users and groups"),
         (name = "settings", description = "Settings of a realm: who may register; language, currency and time zone for its apps"),
         (name = "audit", description = "Who did what"),
@@ -73,6 +74,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(groups::routes())
         .merge(permissions::routes())
         .merge(files::routes())
+        .merge(usage::routes())
         .merge(custom_fields::routes())
         .merge(settings::routes())
         .merge(audit::routes())

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Api;
 use super::error::RequestError;
 use crate::app::Session;
+use crate::features::business::Database;
 use crate::features::iam::Realm;
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::Tenant;
@@ -131,6 +132,18 @@ impl Api {
         refusal: impl FnOnce() -> AnyFailure,
     ) -> Result<Turn<TokenRealm>, AnyFailure> {
         self.open(place, refusal, async || self.0.app.realm_of_tokens(place).await).await
+    }
+
+    /// Opens a tenant's database by the login of its apps, in a turn of its own.
+    ///
+    /// # Errors
+    /// As [`Api::realm`].
+    pub(super) async fn database(
+        &self,
+        tenant: &Tenant,
+        refusal: impl FnOnce() -> AnyFailure,
+    ) -> Result<Turn<Database>, AnyFailure> {
+        self.open(Some(tenant), refusal, async || self.0.app.database(tenant).await).await
     }
 
     async fn open<T>(

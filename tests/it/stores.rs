@@ -119,6 +119,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/access/store.rs: select roles.name as role, '{}'::text[] as groups, role_permissions.permission,
     src/features/audit/store.rs: insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
     src/features/audit/store.rs: select coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as
+    src/features/business/store.rs: select {} as set, max(version) as version from
     src/features/files/store.rs: select id, object_key, name, content_type, size, encode(sha256, 'hex')
     src/features/files/store.rs: select count(*) from (select from nexus.files where
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'

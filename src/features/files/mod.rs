@@ -20,5 +20,6 @@ pub use model::{
     FileName, FileSize, FileState, FileUsage, NewFile, Upload,
 };
 pub use reach::Reach;
+pub(in crate::features) use service::totals;
 pub use service::{create, delete, download, get, list, renew_upload, update, usage};
 pub use sweep::sweep;

@@ -83,9 +83,14 @@ pub async fn usage(realm: &mut Realm, caller: &Caller) -> Result<FileUsage, File
     let mut work = realm.look(caller).await?;
     work.authorize("file:read", &serde_json::Map::new())?;
     require_bucket(&work)?;
-    let usage = store::usage(work.session()).await.map_err(IamError::of_rows)?;
+    let usage = totals(&mut work).await?;
     work.close().await?;
     Ok(usage)
+}
+
+/// The same for who was asked for another permission in a tenant's realm.
+pub(in crate::features) async fn totals(work: &mut RowsTx<'_>) -> Result<FileUsage, FilesError> {
+    Ok(store::usage(work.session()).await.map_err(IamError::of_rows)?)
 }
 
 /// The file.

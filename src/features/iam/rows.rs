@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::IamError;
 use super::realm::{Realm, RealmTx};
+use super::store;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::Caller;
 
@@ -50,6 +51,14 @@ impl RowsTx<'_> {
         attributes: &Map<String, Value>,
     ) -> Result<(), IamError> {
         self.0.actor.require(self.0.caller, permission, attributes)
+    }
+
+    /// How many users the realm has, those left out that are deleted.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub(in crate::features) async fn count_users(&mut self) -> Result<i64, IamError> {
+        Ok(store::count_users(&mut self.0.tx).await?)
     }
 
     /// Notes a change for the realm's log.

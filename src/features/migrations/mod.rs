@@ -32,4 +32,5 @@ pub use registry::{
 };
 pub(in crate::features) use registry::{sets, sets_or_kept};
 pub use sources::Sources;
+pub(in crate::features) use store::histories;
 pub use views::{FileView, SetDetail, SetView, VersionView, list_sets, show_set};

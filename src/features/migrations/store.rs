@@ -63,6 +63,16 @@ pub(super) async fn set_rows(control: &mut PgConnection) -> Result<Vec<SetRow>, 
     .await?)
 }
 
+/// The names of all sets with those of their histories, but for Nexus's own.
+pub(in crate::features) async fn histories(
+    control: &mut PgConnection,
+) -> Result<Vec<(String, String)>, DbError> {
+    Ok(sqlx::query_as("select name, history from control.migration_sets where name <> $1 order by name")
+        .bind(BUILT_IN)
+        .fetch_all(control)
+        .await?)
+}
+
 /// Writes a set down.
 pub(super) async fn insert_set(
     tx: &mut PgConnection,

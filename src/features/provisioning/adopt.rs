@@ -202,6 +202,7 @@ impl Provisioning {
             return Ok(false);
         }
         self.secrets.put(&mut tx, tenant.id, sealed::PASSWORD, new).await?;
+        tenants::note_new_credentials(&mut tx, tenant.id).await?;
         let detail = json!({ "slug": tenant.slug, "role": tenant.resources.app_role });
         let (action, tenant, operation) = ("tenant.password.sealed", Some(tenant.id), None);
         audit::record(&mut tx, audit::Entry { caller, action, tenant, operation, detail }).await?;

@@ -11,7 +11,7 @@ use crate::features::secrets::StatusView;
 use crate::features::tenants::{self, EnvView, Renamed, Tenant, TenantRef};
 use crate::infra::db::{PgConnection, ServerAddress};
 use crate::infra::objects::{Bucket, ScopedKey};
-use crate::kernel::{Caller, Expected, Slug};
+use crate::kernel::{Caller, Expected, SecretString, Slug};
 
 /// A tenant's credentials, opened and not told: only [`Concealed::disclose`] gives them.
 #[derive(Debug)]
@@ -97,6 +97,19 @@ impl Provisioning {
         let store = self.placement.store(control, &tenant.store).await?;
         let secret = self.secrets.get(control, tenant.id, sealed::KEY).await?;
         Ok(store.buckets.open(&tenant.resources.bucket, &ScopedKey { access_key_id, secret }))
+    }
+
+    /// The password of the login that a tenant's apps use. What is done with it is for the caller of a request to be
+    /// allowed.
+    ///
+    /// # Errors
+    /// When it is not sealed here, or does not open.
+    pub(crate) async fn open_password(
+        &self,
+        control: &mut PgConnection,
+        tenant: &Tenant,
+    ) -> Result<SecretString, ProvisioningError> {
+        Ok(self.secrets.get(control, tenant.id, sealed::PASSWORD).await?)
     }
 
     /// Gives a tenant another slug, as [`tenants::rename`] says.

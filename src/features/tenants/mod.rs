@@ -33,6 +33,6 @@ pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};
 pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};
 pub(in crate::features) use store::{
-    by_id, claim, holder, insert, insert_statement, row, set_access_key, set_adopted, set_state,
-    state_statement,
+    by_id, claim, holder, insert, insert_statement, note_new_credentials, row, set_access_key, set_adopted,
+    set_state, state_statement,
 };

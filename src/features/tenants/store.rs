@@ -335,6 +335,18 @@ pub(in crate::features) async fn set_adopted(
     Ok(())
 }
 
+/// Notes that other credentials are sealed: programs that keep them in memory are told by the row's change.
+pub(in crate::features) async fn note_new_credentials(
+    connection: &mut PgConnection,
+    id: TenantId,
+) -> Result<(), DbError> {
+    sqlx::query("update control.tenants set updated_at = now() where id = $1")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The slug of the tenant that a database, or the login that an app uses, belongs to on a server.
 pub(in crate::features) async fn holder(
     connection: &mut PgConnection,

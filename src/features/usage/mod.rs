@@ -14,4 +14,5 @@ pub use error::{UsageError, require_storage};
 pub use meter::{Counted, Meter, Settling};
 pub use month::Month;
 pub use service::{add, of};
+pub(in crate::features) use store::requests;
 pub use views::UsageView;

@@ -33,7 +33,7 @@ pub(super) async fn add(control: &mut PgConnection, counts: &[Counted]) -> Resul
 }
 
 /// The requests of a tenant in a month.
-pub(super) async fn requests(
+pub(in crate::features) async fn requests(
     control: &mut PgConnection,
     tenant: TenantId,
     month: Month,

@@ -110,11 +110,25 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`] when no session could be had in ten seconds.
     pub async fn connect(&self, application: &str) -> Result<PgConnection, DbError> {
+        self.connect_for(application, None).await
+    }
+
+    /// The same for who waits so long for a statement; `None`: as long as it takes. `RESET ALL` leads back
+    /// to this time.
+    ///
+    /// # Errors
+    /// As [`ServerAddress::connect`].
+    pub async fn connect_for(
+        &self,
+        application: &str,
+        statement: Option<Duration>,
+    ) -> Result<PgConnection, DbError> {
+        let statement = statement.map_or(0, |time| time.as_millis()).to_string();
         let options = self.options().options(RULES).options(PLACES).options([
             ("role", "none"),
             ("default_transaction_read_only", "off"),
             ("default_transaction_isolation", "read committed"),
-            ("statement_timeout", "0"),
+            ("statement_timeout", statement.as_str()),
             ("lock_timeout", "30s"),
         ]);
         self.open(application, options).await

@@ -39,6 +39,7 @@ pub enum DbError {
     /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
     #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
     #[failure(if state == states::RECORD_OLDER, Integrity, "record_older_than_world")]
+    #[failure(if state == "57014", Unavailable, "statement_cancelled")]
     #[failure(if states::kind(state) == ErrorKind::Unavailable, Unavailable, "database_unavailable")]
     #[failure(kind = states::kind(state), "database_refused")]
     #[hint(if let Some(hint) = &said.hint, "PostgreSQL says: {hint}")]

@@ -58,6 +58,11 @@ pub struct ScriptError {
     pub position: Option<usize>,
 }
 
+/// The schema and the name of a table; without one, as PostgreSQL is set up.
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('.').unwrap_or(("public", name))
+}
+
 impl ScriptError {
     /// `before`: characters of what was sent that stand before the file's text.
     pub(super) fn of(error: sqlx::Error, before: usize, offset: usize) -> Self {
@@ -80,7 +85,7 @@ impl History {
     /// Of a qualified name, e.g. `public._sqlx_migrations`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+        let (schema, table) = parts(name);
         Self { quoted: format!("{}.{}", identifier(schema), identifier(table)), name: name.to_owned() }
     }
 
@@ -88,6 +93,12 @@ impl History {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its schema, and its name there.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        parts(&self.name)
     }
 
     /// The name as statements take it.

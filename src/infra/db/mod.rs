@@ -46,7 +46,7 @@ pub use horizon::{Horizon, News};
 pub use lock::{AdvisoryLock, Found, LockKey, is_held};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
-pub use pool::{AnyLease, LazyLease, Lease, LeaseSource, PoolLimits, PoolStats, SessionPool};
+pub use pool::{AnyLease, LazyLease, Lease, LeaseSource, PoolKey, PoolLimits, PoolStats, SessionPool};
 pub use quota::{Counted, SharedQuota, forget_counts};
 pub use quote::{bytes, identifier, literal};
 pub use slots::Slots;

@@ -145,7 +145,9 @@ fn servers_a_fleet_run_and_a_creation_never_hold_more_sessions_together_than_the
                 let mut dice = Dice(worker);
                 while !ended.load(Ordering::Relaxed) {
                     let server = if dice.below(2) == 0 { one } else { two };
-                    let answer = server.get("/auth/me", &tokens[dice.below(tokens.len())]);
+                    // The realm's sessions, and those of the apps' logins.
+                    let path = ["/auth/me", "/usage"][dice.below(2)];
+                    let answer = server.get(path, &tokens[dice.below(tokens.len())]);
                     match (answer.status, answer.json()["code"].as_str()) {
                         (200, _) => good.fetch_add(1, Ordering::Relaxed),
                         (503, Some("sessions_busy" | "realm_busy")) => busy.fetch_add(1, Ordering::Relaxed),
@@ -299,4 +301,43 @@ fn who_waits_too_long_is_told_that_all_are_in_use_and_the_server_counts_as_up() 
     server.until("/ready", |answer| state(&answer.json()) == "\"busy\"");
     assert!(paused.go_on().status.success());
     assert_eq!(server.login(Some("acme"), "ann@acme.example", PASSWORD).status, 200);
+}
+
+#[test]
+fn a_control_database_that_is_slow_to_answer_loses_nobody_their_slots() {
+    let it = Budgeted::new(&["--connections", "5"]);
+    let slugs: Vec<String> = (0..3).map(|n| format!("t{n}")).collect();
+    it.tenants(&slugs);
+    let server = ApiServer::start_with(it.world(), &limits());
+    let tokens = tokens(&server, &slugs);
+    let control = it.world().control.clone();
+    // Who holds slots is its own process of the server, and waits for something to do.
+    let keeper = "select pid from pg_stat_activity
+                  where application_name = 'nexus:sessions' and datname = current_database()";
+    let mut found = Vec::new();
+    it.world().until(&control, &format!("{keeper} and state = 'idle'"), |rows| {
+        found = rows.to_vec();
+        rows.len() == 1
+    });
+    let pid = found.remove(0);
+    let signal =
+        |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse().unwrap()), signal).unwrap();
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    // Longer than a keeper's session was waited for once.
+    std::thread::sleep(Duration::from_millis(2_500));
+    let went_on = it.world().sql("postgres", "select clock_timestamp()").remove(0);
+    signal(nix::sys::signal::Signal::SIGCONT);
+    let asked = format!(
+        "select pid from pg_stat_activity where application_name = 'nexus:sessions'
+         and datname = current_database() and query_start > '{went_on}'"
+    );
+    it.world().until(&control, &asked, |rows| !rows.is_empty());
+    assert_eq!(it.world().sql(&control, keeper), [pid.clone()], "it is the same session");
+    let held = format!(
+        "select count(*) >= 3 from pg_locks where pid = {pid} and locktype = 'advisory' and objid < 1000"
+    );
+    assert_eq!(it.world().sql(&control, &held), ["t"]);
+    for token in &tokens {
+        assert_eq!(server.get("/auth/me", token).status, 200);
+    }
 }

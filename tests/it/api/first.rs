@@ -72,6 +72,7 @@ fn requests_that_follow_each_other_log_in_to_no_database() {
             "/auth/sessions",
             "/api-keys",
             "/files",
+            "/usage",
         ] {
             server.get(path, token).ok();
         }

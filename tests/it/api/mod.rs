@@ -10,6 +10,7 @@ mod connections;
 mod contract;
 mod cors;
 mod custom_fields;
+mod databases;
 mod doors;
 mod files;
 mod filters;

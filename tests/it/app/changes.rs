@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{load, read};
+use super::{load, new_password, read};
 use crate::iam::inside::run;
 use crate::support::stack;
 use crate::support::world::World;
@@ -69,6 +69,42 @@ fn a_servers_new_password_is_used_by_a_process_that_knew_the_old_one() {
     as_superuser(&format!("reassign owned by {login} to nexus"));
     as_superuser(&format!("drop owned by {login}"));
     as_superuser(&format!("drop role {login}"));
+}
+
+#[test]
+fn new_credentials_of_an_apps_login_are_read_where_the_old_ones_are_refused_and_no_request_fails() {
+    let world = World::new();
+    world.tenant("acme");
+    run(async {
+        let app = load(&world, 4).await;
+        let tenant = app.tenant(&"acme".parse().unwrap()).await.unwrap().unwrap();
+        let ended = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+                     where application_name = 'nexus:app' and datname = current_database()";
+        let end = || world.tenant_sql("acme", ended);
+        for _ in 0..3 {
+            drop(app.database(&tenant).await.unwrap());
+        }
+        assert_eq!(app.stats().realms.logins, 1);
+        new_password(&world, "acme", "first").await;
+        // What is open stays open; where the server has ended it, a login is needed that is refused at first.
+        drop(app.database(&tenant).await.unwrap());
+        end();
+        drop(app.database(&tenant).await.unwrap());
+        // Whoever follows the changes is told, and opens no session of the old credentials again.
+        let _following = app.follow().await.unwrap();
+        drop(app.database(&tenant).await.unwrap());
+        let before = app.stats().realms.logins;
+        new_password(&world, "acme", "second").await;
+        within(KNOWN, async || {
+            drop(app.database(&tenant).await.unwrap());
+            app.stats().realms.logins > before
+        })
+        .await;
+        // A password that is sealed nowhere is refused, and said so.
+        world.sql("postgres", &format!("alter role \"{}\" password 'nobodys'", tenant.resources.app_role));
+        end();
+        assert_eq!(app.database(&tenant).await.unwrap_err().code(), "database_login_refused");
+    });
 }
 
 #[test]

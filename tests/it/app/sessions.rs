@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nexus::app::{App, AppLimits};
-use nexus::infra::db::{AdvisoryLock, Lease, LockKey, PgConnection, PoolLimits, SessionPool, transaction};
+use nexus::infra::db::{
+    AdvisoryLock, Lease, LockKey, PgConnection, PoolKey, PoolLimits, SessionPool, transaction,
+};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{Failure, SecretString};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::{load, read};
@@ -58,23 +61,26 @@ fn who_waits_too_long_for_a_session_is_told_that_all_are_in_use() {
     });
 }
 
+/// What a request may leave in its session.
+const LEFT: [&str; 7] = [
+    "set search_path to public",
+    "set statement_timeout to '1s'",
+    "create temp table pg_authid_of_mine (a int)",
+    "listen somebody",
+    "select pg_advisory_lock(4711)",
+    "set role pg_monitor",
+    "set nexus.remains to 'a secret'",
+];
+/// What there is to see of it.
+const SEEN: &str =
+    "select concat_ws(' ', current_setting('search_path'), current_setting('statement_timeout'),
+     coalesce(nullif(current_setting('nexus.remains', true), ''), 'nothing'), current_user,
+     (select count(*) from pg_catalog.pg_class where relname = 'pg_authid_of_mine'),
+     (select count(*) from pg_catalog.pg_listening_channels()),
+     (select count(*) from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))";
+
 #[test]
 fn nothing_of_what_a_session_was_left_with_reaches_who_uses_it_next() {
-    const LEFT: [&str; 7] = [
-        "set search_path to public",
-        "set statement_timeout to '1s'",
-        "create temp table pg_authid_of_mine (a int)",
-        "listen somebody",
-        "select pg_advisory_lock(4711)",
-        "set role pg_monitor",
-        "set nexus.remains to 'a secret'",
-    ];
-    const SEEN: &str =
-        "select concat_ws(' ', current_setting('search_path'), current_setting('statement_timeout'),
-         coalesce(nullif(current_setting('nexus.remains', true), ''), 'nothing'), current_user,
-         (select count(*) from pg_catalog.pg_class where relname = 'pg_authid_of_mine'),
-         (select count(*) from pg_catalog.pg_listening_channels()),
-         (select count(*) from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))";
     let world = World::new();
     run(async {
         let (pool, server) = pool(&world, 2).await;
@@ -89,6 +95,48 @@ fn nothing_of_what_a_session_was_left_with_reaches_who_uses_it_next() {
         let mut second = pool.lease(Uuid::nil(), open).await.unwrap();
         assert_eq!(backend(&mut second).await, pid, "it is the same session");
         assert_eq!(text(&mut second, SEEN).await, clean);
+    });
+}
+
+#[test]
+fn nothing_that_is_left_in_a_session_of_an_apps_login_reaches_who_uses_the_next() {
+    const CANNOT_BE_TAKEN: [&str; 3] = ["prepare mine as select 1", "begin", "begin; select 1/0"];
+    const OPEN: &str = "select count(*)::text from pg_catalog.pg_prepared_statements where from_sql
+         union all select (pg_catalog.now() <> pg_catalog.statement_timestamp())::text";
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect_for("test", Some(Duration::from_secs(7))).await;
+        let key = PoolKey::limited(Uuid::nil());
+        let mut first = pool.lease(key, open).await.unwrap();
+        let (pid, clean) = (backend(&mut first).await, text(&mut first, SEEN).await);
+        assert!(clean.contains(" 7s "), "{clean}");
+        let cursor = "declare all_of_mine cursor with hold for select 1";
+        for statement in LEFT.into_iter().chain([cursor]) {
+            sqlx::raw_sql(statement).execute(&mut *first).await.unwrap();
+        }
+        drop(first);
+        let mut second = pool.lease(key, open).await.unwrap();
+        assert_eq!((backend(&mut second).await, text(&mut second, SEEN).await), (pid, clean));
+        let fetched = sqlx::raw_sql("fetch all_of_mine").execute(&mut *second).await;
+        assert!(fetched.is_err(), "the cursor is there");
+        drop(second);
+        let mut before = pid;
+        for statement in CANNOT_BE_TAKEN {
+            let mut lease = pool.lease(key, open).await.unwrap();
+            assert_eq!(backend(&mut lease).await, before, "{statement}");
+            let _ = sqlx::raw_sql(statement).execute(&mut *lease).await;
+            drop(lease);
+            let mut next = pool.lease(key, open).await.unwrap();
+            before = backend(&mut next).await;
+            let rows = sqlx::raw_sql(OPEN).fetch_all(&mut *next).await.unwrap();
+            let seen: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            assert_eq!(seen, ["0", "false"], "{statement}");
+        }
+        assert_eq!((pool.stats().logins, pool.stats().open), (4, 1));
+        // An administrator's sessions are others.
+        let mut other = pool.lease(Uuid::nil(), open).await.unwrap();
+        assert_ne!(backend(&mut other).await, before);
     });
 }
 

@@ -28,7 +28,7 @@ use nexus::features::tokens::{
     Revocation, TokenError, Verifier,
 };
 use nexus::features::usage::{self, Month};
-use nexus::features::{audit, doctor, files, mailbox, migrations};
+use nexus::features::{audit, business, doctor, files, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
@@ -280,6 +280,43 @@ impl files::Reach for FilesAt<'_> {
     }
 }
 
+/// The same of a tenant. Nobody gets as far as its database.
+struct BusinessAt<'d>(FilesAt<'d>, &'d tenants::Tenant);
+
+impl files::Reach for BusinessAt<'_> {
+    type Realm<'a>
+        = MappedMutexGuard<'a, iam::Realm>
+    where
+        Self: 'a;
+
+    async fn realm(&self) -> Result<MappedMutexGuard<'_, iam::Realm>, AnyFailure> {
+        self.0.realm().await
+    }
+
+    fn most_bytes(&self) -> Option<i64> {
+        None
+    }
+
+    async fn bucket(&self) -> Result<files::Bucket, AnyFailure> {
+        self.0.bucket().await
+    }
+}
+
+impl business::Reach for BusinessAt<'_> {
+    type Database<'a>
+        = Box<business::Database>
+    where
+        Self: 'a;
+
+    fn tenant(&self) -> &tenants::Tenant {
+        self.1
+    }
+
+    async fn database(&self) -> Result<Box<business::Database>, AnyFailure> {
+        Err(files::FilesError::NoBucket.into())
+    }
+}
+
 fn new_file() -> files::NewFile {
     files::NewFile {
         name: "a".parse().unwrap(),
@@ -297,6 +334,9 @@ fn of_files() -> Vec<Row> {
             files::list(&mut d.realm, c, &files::FileFilter::default(), (PAGE, Total::Exact)).await
         };
         Business "files::usage" "file:read" |d, c, t| files::usage(&mut d.realm, c);
+        Business "business::usage" "usage:read" |d, c, t| async move {
+            business::usage(&BusinessAt(FilesAt(Mutex::new(&mut d.realm)), &t.row), c, this_month()).await
+        };
         Business "files::get" "file:read" |d, c, t| files::get(&mut d.realm, c, t.subject.id);
         Business "files::create" "file:create" |d, c, t| async move {
             files::create(&FilesAt(Mutex::new(&mut d.realm)), c, &new_file()).await

@@ -18,8 +18,10 @@ use crate::infra::db::{DbError, PgConnection};
 const PERIOD: Duration = Duration::from_millis(250);
 /// How often it asks for slots while somebody here waits.
 const PERIOD_WAITING: Duration = Duration::from_millis(20);
-/// How long one asking may take; then a new session is tried.
-const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a login may take; then another is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// From when on it is said that slots come slowly.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long slots that were lost with their session are tried to be got back before all sessions are closed.
 const LOST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a keeper of nothing stays.
@@ -85,16 +87,18 @@ pub(super) async fn keep(process: Process, server: Arc<Server>) {
 
 impl Keeper {
     async fn round(&mut self, process: &Shared) {
-        match tokio::time::timeout(ASK_TIMEOUT, self.ask(process)).await {
-            Ok(Ok(())) => {
+        let began = Instant::now();
+        // However long it takes: for as long as its session is there, its slots are nobody else's.
+        match self.ask(process).await {
+            Ok(()) => {
                 self.lost_since = None;
+                if began.elapsed() >= SLOW {
+                    tracing::warn!(server = self.server.name, "the control database is slow to give slots");
+                }
                 return;
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(server = self.server.name, %error, "slots for sessions cannot be asked for");
-            }
-            Err(_) => {
-                tracing::warn!(server = self.server.name, "the control database is slow to give slots");
             }
         }
         // Its slots may be others' from now on.
@@ -112,10 +116,9 @@ impl Keeper {
 
     async fn ask(&mut self, process: &Shared) -> Result<(), DbError> {
         if self.session.is_none() {
-            let mut session = process.control.connect("nexus:sessions").await?;
-            session.note_locks();
-            show(&mut session, &self.key(), (KEEPER, KEEPER)).await?;
-            self.session = Some(session);
+            let opening = tokio::time::timeout(CONNECT_TIMEOUT, self.open(process)).await;
+            let late = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+            self.session = Some(opening.unwrap_or_else(|_| Err(late().into()))?);
         }
         let looks = self.looked_at.is_none_or(|at| at.elapsed() >= PERIOD);
         if looks {
@@ -138,6 +141,14 @@ impl Keeper {
         let unserved = lock(&self.server.share).unserved();
         self.show_wants(unserved).await?;
         self.give_back(looks).await
+    }
+
+    /// A session that shows that this process has a keeper.
+    async fn open(&self, process: &Shared) -> Result<PgConnection, DbError> {
+        let mut session = process.control.connect("nexus:sessions").await?;
+        session.note_locks();
+        show(&mut session, &self.key(), (KEEPER, KEEPER)).await?;
+        Ok(session)
     }
 
     fn key(&self) -> String {

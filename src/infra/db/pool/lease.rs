@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
 
-use super::Shared;
 use super::admission::Ticket;
 use super::state::Returned;
+use super::{PoolKey, Shared};
 use crate::infra::db::PgConnection;
 
 /// How soon the server ends what nobody waits for (`client_connection_check_interval`).
@@ -35,13 +34,13 @@ struct Home {
 #[derive(Debug)]
 pub(super) struct Slot {
     shared: Arc<Shared>,
-    key: Uuid,
+    key: PoolKey,
     generation: u64,
     is_taken: bool,
 }
 
 impl Slot {
-    pub(super) fn new(shared: Arc<Shared>, key: Uuid, generation: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, key: PoolKey, generation: u64) -> Self {
         Self { shared, key, generation, is_taken: true }
     }
 

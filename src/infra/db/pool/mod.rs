@@ -37,9 +37,52 @@ use super::{DbError, PgConnection};
 const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
      select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences;";
 
+/// What [`RESET`] does not take away: 1 where a transaction is open, which began before this message did
+/// (manual, chapter 9.9.5), or a statement was prepared by hand; 0 otherwise.
+const LEFT: &str = "select (pg_catalog.now() <> pg_catalog.statement_timestamp()
+     or exists (select from pg_catalog.pg_prepared_statements where from_sql))::int::bigint";
+
+/// How long more than one session of a limited login is kept that nobody uses: its server lets it have few,
+/// which other processes and its owner need, too.
+const SURPLUS: Duration = Duration::from_secs(5);
+
 /// How often who waits at the cap for a session that others of the same key use looks for one of another key that
 /// nobody has used meanwhile.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Which sessions are alike: those in one database, by one login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    database: Uuid,
+    login: Login,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Login {
+    Administrator,
+    Limited,
+}
+
+impl PoolKey {
+    /// Of an administrator's sessions.
+    #[must_use]
+    pub const fn administrator(database: Uuid) -> Self {
+        Self { database, login: Login::Administrator }
+    }
+
+    /// Of sessions by a limited login, with which any statement may have been run: one that was left with what
+    /// cannot be taken from it is closed, and not used again.
+    #[must_use]
+    pub const fn limited(database: Uuid) -> Self {
+        Self { database, login: Login::Limited }
+    }
+}
+
+impl From<Uuid> for PoolKey {
+    fn from(database: Uuid) -> Self {
+        Self::administrator(database)
+    }
+}
 
 /// What a pool may do.
 #[derive(Debug, Clone, Copy)]
@@ -135,29 +178,30 @@ impl SessionPool {
     /// [`DbError::Busy`] where others have them all for too long; what `open` says.
     pub async fn lease<E: From<DbError>>(
         &self,
-        key: Uuid,
+        key: impl Into<PoolKey>,
         open: impl AsyncFnOnce() -> Result<PgConnection, E>,
     ) -> Result<Lease, E> {
         Ok(self.lease_prepared(key, None, open).await?.0)
     }
 
     /// The same, after more statements that it needs for this use, in the same message; and the number that
-    /// the last of them gives, if it gives one.
+    /// the last of them gives, if it gives one. For an administrator's sessions.
     ///
     /// # Errors
     /// As [`SessionPool::lease`]; what one of the statements says in a session that was just opened.
     pub async fn lease_prepared<E: From<DbError>>(
         &self,
-        key: Uuid,
+        key: impl Into<PoolKey>,
         statements: Option<&str>,
         open: impl AsyncFnOnce() -> Result<PgConnection, E>,
     ) -> Result<(Lease, Option<i64>), E> {
+        let key = key.into();
         let began = Instant::now();
         let admitted = self.0.admission.admit(began + self.0.limits.wait).await;
         let ticket = admitted.ok_or_else(|| self.busy())?;
         loop {
             let (slot, permit) = match self.obtain(key, began).await? {
-                Obtained::Session(lease) => match self.safe(lease, statements).await {
+                Obtained::Session(lease) => match self.safe(lease, key, statements).await {
                     Some((lease, number)) => return Ok((lease.of(ticket), number)),
                     None => continue,
                 },
@@ -176,7 +220,7 @@ impl SessionPool {
     }
 
     /// A session of a key, or leave to open one, for who has needed one since a time.
-    async fn obtain(&self, key: Uuid, began: Instant) -> Result<Obtained, DbError> {
+    async fn obtain(&self, key: PoolKey, began: Instant) -> Result<Obtained, DbError> {
         let until = began + self.0.limits.wait;
         loop {
             let permit = self.permit(until).await?;
@@ -208,7 +252,7 @@ impl SessionPool {
     async fn wait(
         &self,
         mut handed: oneshot::Receiver<Lease>,
-        key: Uuid,
+        key: PoolKey,
         began: Instant,
     ) -> Result<Option<Obtained>, DbError> {
         let until = began + self.0.limits.wait;
@@ -245,7 +289,8 @@ impl SessionPool {
     }
 
     /// Takes in a session that was opened elsewhere; where there is no room for it, it stays without a pool.
-    pub fn adopt(&self, key: Uuid, session: PgConnection) -> Lease {
+    pub fn adopt(&self, key: impl Into<PoolKey>, session: PgConnection) -> Lease {
+        let key = key.into();
         let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { return session.into() };
         let (taken, generation) = self.0.state().take(key, None);
         match taken {
@@ -260,8 +305,8 @@ impl SessionPool {
     }
 
     /// Lets nobody use a session of a key again that is open now: what it was opened with has changed.
-    pub fn forget(&self, key: Uuid) {
-        let sessions = self.0.state().forget(key);
+    pub fn forget(&self, key: impl Into<PoolKey>) {
+        let sessions = self.0.state().forget(key.into());
         self.0.close(sessions);
     }
 
@@ -275,6 +320,8 @@ impl SessionPool {
     pub fn close_unused(&self) {
         let sessions = self.0.state().unused_for(self.0.limits.idle);
         self.0.close(sessions);
+        let surplus = self.0.state().surplus(SURPLUS, |key| key.login == Login::Limited);
+        self.0.close(surplus);
     }
 
     /// Closes sessions that nobody uses, at most so many of those that are meant, the one first that was not
@@ -305,10 +352,16 @@ impl SessionPool {
         }
     }
 
-    /// Makes a session safe for its next use; `None` where it broke while nobody used it.
-    async fn safe(&self, mut lease: Lease, more: Option<&str>) -> Option<(Lease, Option<i64>)> {
-        let statements = format!("{RESET} {}; {}", self.0.prepare.expose_secret(), more.unwrap_or_default());
+    /// Makes a session safe for its next use; `None` where it broke while nobody used it, or cannot be made so.
+    async fn safe(&self, mut lease: Lease, key: PoolKey, more: Option<&str>) -> Option<(Lease, Option<i64>)> {
+        let is_limited = key.login == Login::Limited;
+        let more = if is_limited { LEFT } else { more.unwrap_or_default() };
+        let statements = format!("{RESET} {}; {more}", self.0.prepare.expose_secret());
         match run(&mut lease, statements).await {
+            Ok(number) if is_limited && number != Some(0) => {
+                lease.end();
+                None
+            }
             Ok(number) => {
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
                 Some((lease, number))

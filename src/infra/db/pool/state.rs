@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
+
+use super::PoolKey;
 
 /// The sessions of a pool. `S` is a session, `W` somebody who waits for one.
 #[derive(Debug)]
@@ -13,9 +14,9 @@ pub(super) struct State<S, W> {
     cap: usize,
     /// Sessions that are open, or being opened or closed.
     open: usize,
-    keys: HashMap<Uuid, OfKey<S, W>>,
+    keys: HashMap<PoolKey, OfKey<S, W>>,
     /// The keys of idle sessions, by the moment at which each became idle.
-    idle: BTreeMap<u64, Uuid>,
+    idle: BTreeMap<u64, PoolKey>,
     clock: u64,
 }
 
@@ -76,7 +77,7 @@ impl<S, W> State<S, W> {
     /// Takes a session of a key, or leave to open one, with the generation that it belongs to. At most as
     /// many may be taken at a time as the cap says. Where there is no room, a session of another key makes
     /// some only for a key that has none; otherwise `waiter` is remembered, if there is one.
-    pub(super) fn take(&mut self, key: Uuid, waiter: Option<W>) -> (Taken<S>, u64) {
+    pub(super) fn take(&mut self, key: PoolKey, waiter: Option<W>) -> (Taken<S>, u64) {
         let is_full = self.open >= self.cap;
         let of_key = self.keys.entry(key).or_default();
         let generation = of_key.generation;
@@ -108,7 +109,7 @@ impl<S, W> State<S, W> {
 
     /// Takes leave to open a session in place of another key's that nobody has used since a time, for who has
     /// waited since then for one of a key that others use. Sessions that are in use by turns stay where they are.
-    pub(super) fn take_unused(&mut self, key: Uuid, since: Instant) -> Option<(S, u64)> {
+    pub(super) fn take_unused(&mut self, key: PoolKey, since: Instant) -> Option<(S, u64)> {
         let oldest = self.idle.first_key_value().and_then(|(_, key)| self.keys.get(key)?.idle.front());
         if oldest.is_none_or(|it| it.since > since) {
             return None;
@@ -120,7 +121,7 @@ impl<S, W> State<S, W> {
     }
 
     /// Takes back a session that was taken.
-    pub(super) fn give_back(&mut self, key: Uuid, generation: u64, session: S) -> Returned<S, W> {
+    pub(super) fn give_back(&mut self, key: PoolKey, generation: u64, session: S) -> Returned<S, W> {
         let of_key = self.keys.entry(key).or_default();
         if of_key.generation != generation {
             of_key.leased = of_key.leased.saturating_sub(1);
@@ -140,7 +141,7 @@ impl<S, W> State<S, W> {
     }
 
     /// A session that was taken is no more, or was never opened. Whoever waits for one asks again.
-    pub(super) fn lost(&mut self, key: Uuid) {
+    pub(super) fn lost(&mut self, key: PoolKey) {
         if let Some(of_key) = self.keys.get_mut(&key) {
             of_key.leased = of_key.leased.saturating_sub(1);
             of_key.waiting.clear();
@@ -156,7 +157,7 @@ impl<S, W> State<S, W> {
 
     /// Lets nobody use the sessions of a key again that are open now; those that nobody uses are given back
     /// to be closed: [`State::closed`] follows for each.
-    pub(super) fn forget(&mut self, key: Uuid) -> Vec<S> {
+    pub(super) fn forget(&mut self, key: PoolKey) -> Vec<S> {
         let Some(of_key) = self.keys.get_mut(&key) else { return Vec::new() };
         of_key.generation += 1;
         let idle = std::mem::take(&mut of_key.idle);
@@ -169,12 +170,12 @@ impl<S, W> State<S, W> {
 
     /// The same for all keys.
     pub(super) fn forget_all(&mut self) -> Vec<S> {
-        let keys: Vec<Uuid> = self.keys.keys().copied().collect();
+        let keys: Vec<PoolKey> = self.keys.keys().copied().collect();
         keys.into_iter().flat_map(|key| self.forget(key)).collect()
     }
 
     /// Forgets those of a key who do not wait any more.
-    pub(super) fn forget_waiters(&mut self, key: Uuid, is_gone: impl Fn(&W) -> bool) {
+    pub(super) fn forget_waiters(&mut self, key: PoolKey, is_gone: impl Fn(&W) -> bool) {
         if let Some(of_key) = self.keys.get_mut(&key) {
             of_key.waiting.retain(|waiter| !is_gone(waiter));
         }
@@ -194,11 +195,25 @@ impl<S, W> State<S, W> {
         unused
     }
 
+    /// Gives back to be closed what nobody has used for so long of keys that are meant, but for one of each:
+    /// [`State::closed`] follows for each.
+    pub(super) fn surplus(&mut self, time: Duration, is_meant: impl Fn(&PoolKey) -> bool) -> Vec<S> {
+        let mut surplus = Vec::new();
+        for (_, of_key) in self.keys.iter_mut().filter(|(key, _)| is_meant(key)) {
+            while of_key.idle.len() > 1 && of_key.idle.front().is_some_and(|it| it.since.elapsed() >= time) {
+                let Some(oldest) = of_key.idle.pop_front() else { break };
+                self.idle.remove(&oldest.at);
+                surplus.push(oldest.session);
+            }
+        }
+        surplus
+    }
+
     /// Gives back to be closed at most so many that nobody uses, of those that are meant, the one first that
     /// was not used for longest: [`State::closed`] follows for each.
     pub(super) fn idle_that(&mut self, most: usize, is_meant: impl Fn(&S) -> bool) -> Vec<S> {
-        let of_key = |key: &Uuid, at: u64| self.keys.get(key)?.idle.iter().find(|it| it.at == at);
-        let meant = |(at, key): (&u64, &Uuid)| {
+        let of_key = |key: &PoolKey, at: u64| self.keys.get(key)?.idle.iter().find(|it| it.at == at);
+        let meant = |(at, key): (&u64, &PoolKey)| {
             let is_meant = of_key(key, *at).is_some_and(|it| is_meant(&it.session));
             is_meant.then_some((*at, *key))
         };
@@ -224,7 +239,7 @@ impl<S, W> State<S, W> {
     /// The session that makes room for a key that has none: where all are in use by turns, each key is to have one
     /// before any has two. Looks at each that is idle, which is little beside the login that follows.
     fn victim(&mut self) -> Option<S> {
-        let has_more = |key: &Uuid| self.keys.get(key).is_some_and(|it| it.idle.len() + it.leased > 1);
+        let has_more = |key: &PoolKey| self.keys.get(key).is_some_and(|it| it.idle.len() + it.leased > 1);
         match self.idle.iter().find(|(_, key)| has_more(key)).map(|(at, _)| *at) {
             Some(at) => self.close_first(at),
             None => self.least_recently_used(),
@@ -245,7 +260,7 @@ impl<S, W> State<S, W> {
     }
 
     /// A key without sessions is not remembered.
-    fn tidy(&mut self, key: Uuid) {
+    fn tidy(&mut self, key: PoolKey) {
         if self.keys.get(&key).is_some_and(|it| it.leased == 0 && it.idle.is_empty() && it.waiting.is_empty())
         {
             self.keys.remove(&key);
@@ -255,15 +270,17 @@ impl<S, W> State<S, W> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
-    const A: Uuid = Uuid::from_u128(1);
-    const B: Uuid = Uuid::from_u128(2);
-    const C: Uuid = Uuid::from_u128(3);
+    const A: PoolKey = PoolKey::administrator(Uuid::from_u128(1));
+    const B: PoolKey = PoolKey::administrator(Uuid::from_u128(2));
+    const C: PoolKey = PoolKey::administrator(Uuid::from_u128(3));
 
     type Names = State<&'static str, &'static str>;
 
-    fn opened(state: &mut Names, key: Uuid, name: &'static str) -> u64 {
+    fn opened(state: &mut Names, key: PoolKey, name: &'static str) -> u64 {
         let (taken, generation) = state.take(key, None);
         assert!(matches!(taken, Taken::Room | Taken::After(_)), "{name} was to be opened");
         generation
@@ -352,10 +369,24 @@ mod tests {
     }
 
     #[test]
+    fn of_the_keys_that_are_meant_one_session_stays_that_nobody_uses() {
+        let mut state = Names::new(9);
+        let [a1, a2, a3, b1, b2] = [(A, "a1"), (A, "a2"), (A, "a3"), (B, "b1"), (B, "b2")]
+            .map(|(key, name)| (key, opened(&mut state, key, name), name));
+        for (key, generation, name) in [a1, b1, a2, b2, a3] {
+            state.give_back(key, generation, name);
+        }
+        assert!(state.surplus(Duration::from_mins(1), |_| true).is_empty());
+        assert_eq!(state.surplus(Duration::ZERO, |key| *key == A), ["a1", "a2"]);
+        assert!(matches!(state.take(A, None).0, Taken::Kept("a3")));
+        assert_eq!(state.idle_that(9, |_| true), ["b1", "b2"]);
+    }
+
+    #[test]
     fn nothing_is_remembered_of_keys_without_sessions() {
         let mut state = Names::new(2);
         for number in 0..100 {
-            let key = Uuid::from_u128(number);
+            let key = PoolKey::administrator(Uuid::from_u128(number));
             let (_, generation) = state.take(key, None);
             state.give_back(key, generation, "one");
         }

@@ -1,0 +1,54 @@
+//! What a tenant uses, as doors show it to its own people.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a tenant uses, and what it may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Usage)]
+pub struct OwnUsageView {
+    /// The calendar month (UTC) that requests are counted in.
+    #[schema(example = "2026-11")]
+    pub month: String,
+    /// Users, those left out that are deleted.
+    pub users: Used,
+    /// Bytes of files, those included whose upload is waited for.
+    pub storage_bytes: Used,
+    /// Requests of its users to the API in this month; what a server counted in the last two seconds may be missing.
+    pub requests: Used,
+    pub database: DatabaseView,
+}
+
+/// How much is used of something, and may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Used)]
+pub struct Used {
+    #[schema(minimum = 0, example = 12)]
+    pub used: i64,
+    /// `null`: as much as there is.
+    #[schema(minimum = 0, example = 50)]
+    pub limit: Option<i64>,
+}
+
+/// The tenant's database, as the login of its apps sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DatabaseUsage)]
+pub struct DatabaseView {
+    /// What it takes on its server.
+    #[schema(minimum = 0, example = 8_432_175)]
+    pub bytes: i64,
+    /// The sets of migrations of its apps whose history the login may read, by name.
+    pub schemas: Vec<SchemaView>,
+}
+
+/// How far a set of migrations is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
+#[schema(as = AppSchema)]
+pub struct SchemaView {
+    /// The set's name.
+    #[schema(example = "shop")]
+    pub set: String,
+    /// The newest version that was applied; `null` where none was.
+    #[schema(example = 3)]
+    pub version: Option<i64>,
+}
