@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "architecture/circles.rs"]
+mod circles;
 #[path = "architecture/texts.rs"]
 mod texts;
 
@@ -125,6 +127,13 @@ impl Source {
         self.path.trim_end_matches(".rs").split('/').collect()
     }
 
+    /// The path of its module.
+    fn module(&self) -> Vec<&str> {
+        let mut module = self.parts();
+        module.pop_if(|last| ["mod", "lib"].contains(last));
+        module
+    }
+
     fn room(&self) -> &str {
         self.parts()[0]
     }
@@ -167,10 +176,13 @@ fn read(src: &Path, path: &PathBuf) -> Source {
 /// The paths within this crate that a file names, `self::` and `super::` resolved: each as its
 /// first two parts.
 fn inner_paths(source: &Source) -> BTreeSet<(String, String)> {
-    let mut module: Vec<&str> = source.parts();
-    if matches!(module.last(), Some(&("mod" | "lib"))) {
-        module.pop();
-    }
+    let part = |path: &[String], index: usize| path.get(index).cloned().unwrap_or_default();
+    whole_paths(source).iter().map(|path| (part(path, 0), part(path, 1))).collect()
+}
+
+/// The same whole.
+fn whole_paths(source: &Source) -> BTreeSet<Vec<String>> {
+    let module = source.module();
     let mut found = BTreeSet::new();
     for text in statements(source) {
         for (place, start) in [("crate::", 0), ("nexus::", 0), ("super::", 1)] {
@@ -187,10 +199,7 @@ fn inner_paths(source: &Source) -> BTreeSet<(String, String)> {
                 let base: Vec<&str> =
                     if start == 0 { vec![] } else { module[..module.len().saturating_sub(up)].to_vec() };
                 for branch in branches(rest) {
-                    let full: Vec<String> =
-                        base.iter().map(|part| (*part).to_owned()).chain(branch).collect();
-                    let part = |index: usize| full.get(index).cloned().unwrap_or_default();
-                    found.insert((part(0), part(1)));
+                    found.insert(base.iter().map(|part| (*part).to_owned()).chain(branch).collect());
                 }
             }
         }
@@ -218,7 +227,7 @@ fn statements(source: &Source) -> Vec<String> {
     found
 }
 
-/// The first two parts of a path, for each branch of its braces.
+/// The parts of a path, for each branch of its braces.
 fn branches(rest: &str) -> Vec<Vec<String>> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     if let Some(inner) = rest.strip_prefix('{') {
@@ -245,14 +254,11 @@ fn branches(rest: &str) -> Vec<Vec<String>> {
     if first.is_empty() {
         return Vec::new();
     }
-    match rest[first.len()..].strip_prefix("::") {
-        Some(more) if more.starts_with('{') => branches(more)
-            .into_iter()
-            .map(|branch| [first.clone()].into_iter().chain(branch).collect())
-            .collect(),
-        Some(more) => vec![vec![first, word(more)]],
-        None => vec![vec![first]],
+    let deeper = rest[first.len()..].strip_prefix("::").map(branches).unwrap_or_default();
+    if deeper.is_empty() {
+        return vec![vec![first]];
     }
+    deeper.into_iter().map(|branch| [first.clone()].into_iter().chain(branch).collect()).collect()
 }
 
 /// Whether a text stands in a line, not as the end of a longer name or path.

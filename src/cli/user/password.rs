@@ -63,7 +63,7 @@ pub(super) async fn token(args: &TokenArgs, purpose: Purpose, ctx: &Invocation) 
     needs_place(ctx, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
     let file = new_file(ctx, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(ctx).await?;
-    let mut issued = signin::issue_token_for(&mut realm, &ctx.caller(), &args.user, Some(purpose)).await?;
+    let mut issued = signin::issue_token(&mut realm, &ctx.caller(), &args.user, purpose).await?;
     if let (Some(file), Some(token)) = (file, issued.token.take_if(|_| !args.reveal)) {
         hand_over(ctx, file, &token, "token is")?;
     }

@@ -2,7 +2,8 @@
 
 use std::ops::DerefMut;
 
-use crate::features::iam::Realm;
+use super::error::FilesError;
+use crate::features::iam::{Realm, RowsTx};
 use crate::infra::objects::Bucket;
 use crate::kernel::AnyFailure;
 
@@ -22,4 +23,9 @@ pub trait Reach: Sync {
 
     /// The bucket, by the tenant's own key. Not asked for where the realm has none.
     fn bucket(&self) -> impl Future<Output = Result<Bucket, AnyFailure>> + Send;
+}
+
+/// Requires that the realm is a tenant's.
+pub(super) fn require_bucket(work: &RowsTx<'_>) -> Result<(), FilesError> {
+    if work.is_platform() { Err(FilesError::NoBucket) } else { Ok(()) }
 }

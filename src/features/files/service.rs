@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::FilesError;
 use super::model::{Download, File, FileChange, FileFilter, FileState, FileUsage, NewFile, Upload};
-use super::reach::Reach;
+use super::reach::{Reach, require_bucket};
 use super::store::{self, FileRow};
 use super::sweep;
 use crate::features::iam::model::{Changed, WriteOutcome};
@@ -39,11 +39,6 @@ pub(super) fn authorize(
     work.authorize(permission, &found.as_ref().map(|(file, _)| file.attributes()).unwrap_or_default())?;
     require_bucket(work)?;
     found.filter(|(file, _)| file.state != FileState::Deleting).ok_or(FilesError::NotFound { id })
-}
-
-/// Requires that the realm is a tenant's.
-pub(super) fn require_bucket(work: &RowsTx<'_>) -> Result<(), FilesError> {
-    if work.is_platform() { Err(FilesError::NoBucket) } else { Ok(()) }
 }
 
 /// One page of files, the newest first, and where it stands among all.

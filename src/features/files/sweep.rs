@@ -5,8 +5,7 @@ use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::reach::Reach;
-use super::service::require_bucket;
+use super::reach::{Reach, require_bucket};
 use super::store;
 use crate::features::iam::IamError;
 use crate::infra::failpoint;

@@ -5,7 +5,7 @@ use futures_util::stream;
 
 use super::look::Look;
 use super::model::{Finding, Observed, Remedy};
-use super::server::{Whole, of_drift};
+use super::whole::{Whole, of_drift};
 use crate::features::placement::Cluster;
 use crate::infra::cluster::{self, ClusterError, Index, Inside};
 use crate::infra::db::{DbError, REALM};

@@ -21,6 +21,7 @@ mod server;
 mod service;
 mod store;
 mod unmanaged;
+mod whole;
 
 pub use codes::{CODES, Entry, FixKind, entry_of};
 pub use error::InspectionError;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::InspectionError;
 use super::look::Look;
 use super::model::Finding;
-use super::server::Whole;
+use super::whole::Whole;
 use crate::features::tenants::sealed::{KEY, PASSWORD};
 use crate::infra::cluster::Index;
 use crate::infra::crypto::scram;

@@ -3,42 +3,16 @@
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Observed, Remedy, SWAPPED};
+use super::model::{Finding, Observed, SWAPPED};
+use super::whole::{Whole, of_drift};
 use super::{databases, record, sealed, store, unmanaged};
 use crate::features::placement::{
     Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions, ready_template,
 };
 use crate::features::tenants::{Selector, Tenant};
-use crate::infra::cluster::{
-    self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory, ServerState,
-};
+use crate::infra::cluster::{self, Expected, Index, Scope, ServerInventory, ServerState};
 use crate::infra::db::PgConnection;
 use crate::kernel::{ErrorKind, Failure, Location, TenantId};
-
-/// A tenant that should be whole, and what its mark is.
-pub(super) struct Whole<'a> {
-    pub(super) tenant: &'a Tenant,
-    mark: String,
-    former: String,
-    pub(super) open: bool,
-}
-
-impl Whole<'_> {
-    pub(super) fn database(&self) -> Database<'_> {
-        let names = &self.tenant.resources;
-        Database {
-            name: &names.database_name,
-            owner: &names.owner_role,
-            app: &names.app_role,
-            mark: self.mark(),
-        }
-    }
-
-    /// What marks things as its own on the server.
-    pub(super) fn mark(&self) -> Mark<'_> {
-        Mark { text: &self.mark, former: &self.former }
-    }
-}
 
 /// Looks at a server.
 pub(super) async fn look(
@@ -158,8 +132,7 @@ fn sort_out<'a>(
             // Its database and its roles are not ours: how they should be is for others to say.
             Expectation::Whole { .. } if tenant.adopted => look.done(tenant),
             Expectation::Whole { open } => {
-                let (mark, former) = marks_of(look, tenant.id);
-                whole.push(Whole { tenant, mark, former, open });
+                whole.push(Whole::new(look, tenant, open));
             }
             Expectation::UnderWay => {
                 let detail = format!("its state is {}", tenant.state.as_str());
@@ -171,18 +144,4 @@ fn sort_out<'a>(
         }
     }
     whole
-}
-
-/// What marks things on servers as a tenant's: now, and in earlier versions.
-fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
-    (look.on.installation.server_mark(tenant), look.on.installation.mark(tenant))
-}
-
-/// A difference as a finding. What no repair can fix has no remedy.
-pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Location) -> Finding {
-    let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
-    match drift.fix {
-        cluster::DriftFix::ByHand => found.with(Remedy::None),
-        cluster::DriftFix::Statement(_) | cluster::DriftFix::Remake => found,
-    }
 }

@@ -1,5 +1,6 @@
 //! Where each file and folder of the local stack lies.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::settings::Home;
@@ -12,6 +13,16 @@ pub(super) const POSTGRES_PORT: u16 = 5432;
 /// which the endpoint refuses (botocore, `client.py`, `_default_s3_presign_to_sigv2`). Signatures for
 /// any region are taken.
 pub(super) const S3_REGION: &str = "local";
+
+/// The address of the S3 endpoint for clients on this machine.
+pub(super) fn endpoint(port: u16) -> String {
+    format!("http://{}", address(port))
+}
+
+/// The loopback address: nobody else's machine can reach it.
+pub(super) fn address(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
 
 /// The superuser of the private cluster.
 pub(super) const SUPERUSER: &str = "nexus";

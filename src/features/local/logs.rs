@@ -51,12 +51,6 @@ impl LogSource {
 }
 
 impl LocalStack {
-    /// Where a log lies.
-    #[must_use]
-    pub fn log_path(&self, source: LogSource) -> PathBuf {
-        source.path(&self.layout)
-    }
-
     /// The last `lines` lines of a log, oldest first; none when there is no log yet.
     ///
     /// # Errors

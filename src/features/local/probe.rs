@@ -1,25 +1,15 @@
 //! Asks each part whether it answers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sqlx::{ConnectOptions, Connection};
 
+use super::layout::address;
 use super::stack::PostgresAddress;
 use crate::infra::objects::health;
 
 /// How long a part may take to answer a question.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The address of the S3 endpoint for clients on this machine.
-pub(super) fn endpoint(port: u16) -> String {
-    format!("http://{}", address(port))
-}
-
-/// The loopback address: nobody else's machine can reach it.
-pub(super) fn address(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-}
 
 /// Logs in as the superuser and asks for a sign of life.
 ///

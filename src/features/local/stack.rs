@@ -9,11 +9,11 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use crate::kernel::{ExposeSecret, SecretString};
 use crate::settings::Home;
 
-use super::layout::{Layout, POSTGRES_PORT, S3_REGION, SUPERUSER};
+use super::layout::{self, Layout, POSTGRES_PORT, S3_REGION, SUPERUSER};
 use super::postgres::binaries;
 use super::postgres::version::PgVersion;
 use super::state::State;
-use super::{LocalError, probe, secrets};
+use super::{LocalError, secrets};
 
 /// The local stack under one home. Cheap to make and to clone; nothing happens until it is asked.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ impl LocalStack {
     fn s3_address(&self, port: u16) -> Result<S3Address, LocalError> {
         let token = self.layout.token();
         let admin_token = secrets::read(&token)?.ok_or(LocalError::TokenMissing(token))?;
-        Ok(S3Address { endpoint: probe::endpoint(port), region: S3_REGION.to_owned(), admin_token })
+        Ok(S3Address { endpoint: layout::endpoint(port), region: S3_REGION.to_owned(), admin_token })
     }
 
     pub(super) fn missing_password(&self) -> LocalError {

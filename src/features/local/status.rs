@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::layout::{POSTGRES_PORT, S3_REGION};
+use super::layout::{self, POSTGRES_PORT, S3_REGION};
 use super::postgres::version::PgVersion;
 use super::postgres::{binaries, cluster, orphan};
 use super::state::{PartState, State};
@@ -89,7 +89,7 @@ impl LocalStack {
         let port: Option<u16> = said.and_then(|part| part.port).or_else(remembered);
         let mut view = S3View {
             state: said.map_or(PartState::Stopped, |part| part.state),
-            endpoint: port.map(probe::endpoint),
+            endpoint: port.map(layout::endpoint),
             region: S3_REGION.to_owned(),
             restarts: said.map_or(0, |part| part.restarts),
             last_error: said.and_then(|part| part.last_error.clone()),

@@ -4,14 +4,11 @@
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::model::Cluster;
-use super::registry::Placement;
 use super::store;
 use crate::features::record::RecordOlder;
-use crate::infra::cluster::{ServerState, server_state};
+use crate::infra::cluster::ServerState;
 use crate::infra::db::{DbError, PgConnection};
 
 /// What the control database says of a server that is to be opened.
@@ -91,23 +88,4 @@ pub(in crate::features) async fn compare_age(
     }
     let record = store::last_fence(control).await?;
     Ok((world > record).then(|| RecordOlder::Place { place: place.to_owned(), world, record }))
-}
-
-impl Placement {
-    /// A session of a server's administrator, for changes.
-    ///
-    /// # Errors
-    /// As [`ServerRecord::admit`]; when the server does not answer.
-    pub(in crate::features) async fn open_for_changes(
-        &self,
-        control: &mut PgConnection,
-        cluster: &Cluster,
-        (installation, application): (Uuid, &str),
-    ) -> Result<PgConnection, PlacementError> {
-        let read = ServerRecord::read(control, &cluster.name);
-        let (record, mut admin) = tokio::try_join!(read, cluster.admin.connect(application))?;
-        let state = server_state(&mut admin, installation).await?;
-        record.admit(control, &cluster.name, &state).await?;
-        Ok(admin)
-    }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::default_cluster::DefaultCluster;
 use super::error::{PlacementError, StoreNeed};
@@ -18,6 +19,7 @@ use super::opening::ServerRecord;
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
+use crate::infra::cluster::server_state;
 use crate::infra::db::{Follower, Horizon, Host, News, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{AwsConfig, AwsStore, GarageStore, LocalStore, ObjectStore, SharedKeyStore};
 use crate::kernel::hint::PlaceKind;
@@ -284,6 +286,23 @@ impl Placement {
         } else {
             opened.down.insert(name.to_owned(), Instant::now());
         }
+    }
+
+    /// A session of a server's administrator, for changes.
+    ///
+    /// # Errors
+    /// As [`ServerRecord::admit`]; when the server does not answer.
+    pub(in crate::features) async fn open_for_changes(
+        &self,
+        control: &mut PgConnection,
+        cluster: &Cluster,
+        (installation, application): (Uuid, &str),
+    ) -> Result<PgConnection, PlacementError> {
+        let read = ServerRecord::read(control, &cluster.name);
+        let (record, mut admin) = tokio::try_join!(read, cluster.admin.connect(application))?;
+        let state = server_state(&mut admin, installation).await?;
+        record.admit(control, &cluster.name, &state).await?;
+        Ok(admin)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::create::{Intent, Neighbour};
 use super::difference::Difference;
 use super::error::ProvisioningError;
-use super::examine::Examined;
+use super::examine::{AdoptRequest, Examined};
 use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::{Direction, Opened};
@@ -18,29 +18,14 @@ use super::worker::{Provisioning, Worker};
 use crate::features::access::{About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{Placement, PlacementRequest};
-use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
+use crate::features::tenants::{self, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::random;
-use crate::infra::db::{AdvisoryLock, DbError, LockKey, REALM, ServerAddress, durable_transaction};
+use crate::infra::db::{AdvisoryLock, DbError, LockKey, REALM, durable_transaction};
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, Hint, OperationId, Progress, TenantId};
 
 /// SQLSTATE `unique_violation`.
 const TAKEN: &str = "23505";
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct AdoptRequest {
-    /// The tenant. It has no first administrator: users come by `nexus user create`.
-    pub tenant: NewTenant,
-    /// The database, and the login that its app uses.
-    pub login: ServerAddress,
-    /// The name that its server must be registered under.
-    pub cluster: Option<String>,
-    /// The store that its bucket is wanted in.
-    pub store: Option<String>,
-    /// Take PUBLIC's right to connect away.
-    pub isolate: bool,
-}
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -1,13 +1,12 @@
 //! What is looked at before a database is taken under Nexus. Nothing is changed here.
 
-use super::adopt::AdoptRequest;
 use super::error::ProvisioningError;
 use super::outline::PlannedStep;
 use super::plan::PROOF;
 use super::worker::{Provisioning, Worker};
-use crate::features::tenants::{self, Adoption};
+use crate::features::tenants::{self, Adoption, NewTenant};
 use crate::infra::cluster::adopted::{self, Adopted, Found, RealmPart};
-use crate::infra::db::{PgConnection, REALM};
+use crate::infra::db::{PgConnection, REALM, ServerAddress};
 use crate::kernel::hint::{PlaceAction, PlaceKind, PlatformAction, TenantAction, With};
 use crate::kernel::{Hint, OperationId};
 
@@ -15,6 +14,21 @@ use crate::kernel::{Hint, OperationId};
 const MAINTENANCE: [&str; 3] = ["postgres", "template0", "template1"];
 /// How many names a sentence holds.
 const NAMES: usize = 5;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct AdoptRequest {
+    /// The tenant. It has no first administrator: users come by `nexus user create`.
+    pub tenant: NewTenant,
+    /// The database, and the login that its app uses.
+    pub login: ServerAddress,
+    /// The name that its server must be registered under.
+    pub cluster: Option<String>,
+    /// The store that its bucket is wanted in.
+    pub store: Option<String>,
+    /// Take PUBLIC's right to connect away.
+    pub isolate: bool,
+}
 
 /// A database that can be taken under Nexus.
 #[derive(Debug, Clone)]

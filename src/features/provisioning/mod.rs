@@ -32,7 +32,7 @@ mod worker;
 
 pub use crate::infra::cluster::Facility;
 pub use crate::infra::saga::{StepRecord, StepState};
-pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
+pub use adopt::{AdoptOutcome, AdoptedTenant};
 pub use batch::{
     Attempt, Batch, BatchError, BatchOptions, BatchReport, BatchRow, Member, Prospect, RepairSelection,
     Reversal, Selected, WayBack, way_back,
@@ -42,7 +42,7 @@ pub use create::{CreateOutcome, CreateRequest, Created};
 pub use credentials::Concealed;
 pub use difference::Difference;
 pub use error::ProvisioningError;
-pub use examine::{Examined, plan_adopt};
+pub use examine::{AdoptRequest, Examined, plan_adopt};
 pub use kinds::NAMES as OPERATION_KINDS;
 pub use operations::{OperationFilter, OperationState, OperationView, Watches};
 pub use outline::{PlannedStep, plan_create, plan_purge};

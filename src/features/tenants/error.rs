@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::profile::MOST_MODULES;
 use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::kernel::{Failure, Stale, TenantId};
@@ -59,10 +58,10 @@ pub enum TenantError {
     #[details(module)]
     ModuleTwice { module: String },
     /// A tenant would have too many modules.
-    #[error("a tenant has at most {MOST_MODULES} modules, and it would have {count}")]
+    #[error("a tenant has at most {most} modules, and it would have {count}")]
     #[failure(Invalid, "too_many_modules")]
-    #[details(count, most = MOST_MODULES)]
-    TooManyModules { count: usize },
+    #[details(count, most)]
+    TooManyModules { count: usize, most: usize },
     /// The tenant no longer exists, and cannot be changed.
     #[error("tenant {slug:?} no longer exists")]
     #[failure(Conflict, "tenant_gone")]

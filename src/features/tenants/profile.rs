@@ -105,7 +105,7 @@ impl ProfileChange {
 
 fn listed(modules: BTreeSet<Word>) -> Result<Vec<Word>, TenantError> {
     if modules.len() > MOST_MODULES {
-        return Err(TenantError::TooManyModules { count: modules.len() });
+        return Err(TenantError::TooManyModules { count: modules.len(), most: MOST_MODULES });
     }
     Ok(modules.into_iter().collect())
 }

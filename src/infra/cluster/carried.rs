@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::ClusterError;
-use super::privileges::RIGHTS;
 use crate::infra::db::{PgConnection, identifier, literal};
 
 /// What a clone is to be given.
@@ -104,6 +103,31 @@ const OF_OWNER: &str = "
                   case when further then ' with grant option' else '' end)
     from right_at where own and grantee = to_regrole(quote_ident($1)) and owner <> grantee
     order by 1";
+
+/// Every right that was granted or revoked in a database, as a part of `WITH`; `own` is false at what is
+/// a part of PostgreSQL, schemas apart.
+pub(super) const RIGHTS: &str = "right_at (what, many, part, grantee, privilege, further, owner, own) as (
+        select format('%I.%I', nspname, relname), case relkind when 'S' then 'sequence' else 'table' end, '',
+               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
+        from pg_class as it join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(relacl) as acl
+        union all
+        select format('%I.%I', nspname, relname), 'table', format(' (%I)', attname),
+               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
+        from pg_attribute join pg_class as it on it.oid = attrelid
+        join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(attacl) as acl
+        where not attisdropped
+        union all
+        select format('%I', nspname), 'schema', '', acl.grantee, acl.privilege_type, acl.is_grantable, nspowner, true
+        from pg_namespace cross join aclexplode(nspacl) as acl
+        union all
+        select it.oid::regprocedure::text, 'routine', '',
+               acl.grantee, acl.privilege_type, acl.is_grantable, proowner, it.oid >= 16384
+        from pg_proc as it cross join aclexplode(proacl) as acl
+        union all
+        select format('%I.%I', nspname, typname), 'type', '',
+               acl.grantee, acl.privilege_type, acl.is_grantable, typowner, it.oid >= 16384
+        from pg_type as it join pg_namespace on pg_namespace.oid = typnamespace cross join aclexplode(typacl) as acl
+    )";
 
 /// An entry without a schema says all that there is, so that what PostgreSQL gives by default and is
 /// missing in it was revoked (manual, chapter 53.15).

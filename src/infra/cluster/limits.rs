@@ -157,6 +157,9 @@ pub async fn superusers(session: &mut PgConnection) -> Result<Vec<i64>, ClusterE
 ///
 /// Reads no table and no view, so that it needs no entry of the lock table itself: a session that
 /// is there already can do this when it is full.
+///
+/// Whom it ends is found before anybody is ended: beside the join, a condition on one session alone would be
+/// asked of every session that there is (measured: whoever held 101 locks at that moment was ended).
 pub async fn end_hoarders(
     session: &mut PgConnection,
     but: &[i64],
@@ -173,11 +176,13 @@ pub async fn end_hoarders(
              having sum(locks) * 4 > 3 * current_setting('max_locks_per_transaction')::bigint
                  * (current_setting('max_connections')::bigint
                     + current_setting('max_prepared_transactions')::bigint)
+         ), ended as materialized (
+             select hoarder.role, hoarder.locks, held.pid
+             from hoarder join held on held.role = hoarder.role where held.locks > 100
          )
-         select pg_catalog.pg_get_userbyid(hoarder.role)::text, hoarder.locks
-         from hoarder join held on held.role = hoarder.role
-         where held.locks > 100 and pg_catalog.pg_terminate_backend(held.pid)
-         group by hoarder.role, hoarder.locks",
+         select pg_catalog.pg_get_userbyid(ended.role)::text, ended.locks
+         from ended where pg_catalog.pg_terminate_backend(ended.pid)
+         group by ended.role, ended.locks",
     )
     .bind(but)
     .fetch_all(session)

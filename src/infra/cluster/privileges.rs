@@ -2,6 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
+use super::carried::RIGHTS;
 use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role, limits};
 use crate::infra::db::{PgConnection, identifier, in_one_batch};
 
@@ -169,31 +170,6 @@ pub async fn granted_inside(admin: &mut PgConnection, database: Database<'_>) ->
         .fetch_one(admin)
         .await?)
 }
-
-/// Every right that was granted or revoked in a database, as a part of `WITH`; `own` is false at what is
-/// a part of PostgreSQL, schemas apart.
-pub(super) const RIGHTS: &str = "right_at (what, many, part, grantee, privilege, further, owner, own) as (
-        select format('%I.%I', nspname, relname), case relkind when 'S' then 'sequence' else 'table' end, '',
-               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
-        from pg_class as it join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(relacl) as acl
-        union all
-        select format('%I.%I', nspname, relname), 'table', format(' (%I)', attname),
-               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
-        from pg_attribute join pg_class as it on it.oid = attrelid
-        join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(attacl) as acl
-        where not attisdropped
-        union all
-        select format('%I', nspname), 'schema', '', acl.grantee, acl.privilege_type, acl.is_grantable, nspowner, true
-        from pg_namespace cross join aclexplode(nspacl) as acl
-        union all
-        select it.oid::regprocedure::text, 'routine', '',
-               acl.grantee, acl.privilege_type, acl.is_grantable, proowner, it.oid >= 16384
-        from pg_proc as it cross join aclexplode(proacl) as acl
-        union all
-        select format('%I.%I', nspname, typname), 'type', '',
-               acl.grantee, acl.privilege_type, acl.is_grantable, typowner, it.oid >= 16384
-        from pg_type as it join pg_namespace on pg_namespace.oid = typnamespace cross join aclexplode(typacl) as acl
-    )";
 
 /// The rights that a login has by itself inside a database, as Nexus granted them before there was
 /// a role for all apps: each is granted to that role, and revoked from the login.

@@ -12,6 +12,16 @@ fn limit(world: &World, flag: &str, most: &str) {
     std::thread::sleep(std::time::Duration::from_secs(2));
 }
 
+/// A tenant with this limit, its server, and its administrator's token.
+fn limited(flag: &str, most: &str) -> (World, ApiServer, String) {
+    let world = World::new();
+    world.tenant_of("acme", "ann@acme.example", PASSWORD);
+    world.ok(&["tenant", "update", "acme", flag, most]);
+    let server = ApiServer::start(&world);
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    (world, server, token)
+}
+
 fn create(server: &ApiServer, token: &str, email: &str) -> Answer {
     server.change("POST", "/users", token, &json!({ "email": email }))
 }
@@ -57,8 +67,7 @@ fn a_tenant_is_shown_and_changed_with_what_it_is_called_and_may_use() {
 
 #[test]
 fn no_more_users_are_made_than_the_tenant_may_have() {
-    let (world, server, token) = acme_and_token();
-    limit(&world, "--max-users", "4");
+    let (world, server, token) = limited("--max-users", "4");
     let second = ApiServer::start(&world);
     // Ann is one. Of many at once on two servers, three get through.
     let made: Vec<u16> = std::thread::scope(|scope| {
@@ -92,8 +101,7 @@ fn no_more_users_are_made_than_the_tenant_may_have() {
 
 #[test]
 fn of_many_users_those_are_made_for_whom_there_is_room() {
-    let (world, server, token) = acme_and_token();
-    limit(&world, "--max-users", "3");
+    let (world, server, token) = limited("--max-users", "3");
     let many = json!({ "users": [
         { "email": "bob@acme.example" }, { "email": "ann@acme.example" }, { "email": "cy@acme.example" },
         { "email": "di@acme.example" },
@@ -112,9 +120,8 @@ fn of_many_users_those_are_made_for_whom_there_is_room() {
 
 #[test]
 fn whoever_registers_needs_room_whatever_their_address() {
-    let (world, server) = acme();
+    let (world, server, _) = limited("--max-users", "1");
     world.ok(&["iam", "set", "--tenant", "acme", "--registration", "open"]);
-    limit(&world, "--max-users", "1");
     for email in ["eve@acme.example", "ann@acme.example"] {
         let body = json!({ "email": email, "password": PASSWORD });
         let answer = server.send_json("POST", "/auth/register", &["X-Tenant-ID: acme"], &body);

@@ -178,7 +178,7 @@ fn a_reader_that_has_enough_ends_a_command_quietly() {
 #[test]
 fn a_command_that_waits_for_its_input_ends_at_the_first_ctrl_c_or_sigterm() {
     let world = World::new();
-    for (signal, args) in [
+    let waiting = [
         (Signal::SIGINT, &["token", "verify"][..]),
         (Signal::SIGTERM, &["token", "inspect"]),
         (Signal::SIGINT, &["api-key", "verify"]),
@@ -186,9 +186,10 @@ fn a_command_that_waits_for_its_input_ends_at_the_first_ctrl_c_or_sigterm() {
         (Signal::SIGTERM, &["iam", "apply", "-"]),
         (Signal::SIGINT, &["user", "create", "--email", "ann@acme.example", "--password-stdin"]),
         (Signal::SIGINT, &["tenant", "create", "--from", "-"]),
-    ] {
-        let mut child = world.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_secs(2));
+    ]
+    .map(|(signal, args)| (signal, args, world.command(args).stdin(Stdio::piped()).spawn().unwrap()));
+    std::thread::sleep(Duration::from_secs(2));
+    for (signal, args, mut child) in waiting {
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
         let until = Instant::now() + Duration::from_secs(10);
         let status = loop {

@@ -169,7 +169,7 @@ async fn takeovers(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     let ann = who("ann@acme.example");
     let password = "a new password for ann".into();
     refused(tried, "set her password", signin::set_password(realm, me, &ann, &password).await);
-    refused(tried, "have it reset", signin::issue_token(realm, me, &ann).await);
+    refused(tried, "have it reset", signin::issue_token(realm, me, &ann, signin::Purpose::Reset).await);
     let change = UserUpdate { email: Some("mine@x.example".parse().unwrap()), ..UserUpdate::default() };
     refused(tried, "take her address", users::update(realm, me, &ann, &change).await);
     refused(tried, "disable her", users::disable(realm, me, &ann).await);

@@ -147,7 +147,10 @@ fn the_same_condition_is_no_cover_for_somebody_whose_facts_are_others() {
             "a role whose holders differ",
             roles::grant(&mut realm, &lou, &name("Approver"), &Holder::User(max)).await,
         );
-        above("take over who may more", signin::issue_token(&mut realm, &lou, &eve).await);
+        above(
+            "take over who may more",
+            signin::issue_token(&mut realm, &lou, &eve, signin::Purpose::Invite).await,
+        );
         let widened = Condition::parse("amount < user.limit").unwrap();
         let permission = "invoice:approve".parse().unwrap();
         above("make a role of it", {
@@ -159,7 +162,9 @@ fn the_same_condition_is_no_cover_for_somebody_whose_facts_are_others() {
         roles::grant(&mut realm, &machine(), &name("Approver"), &Holder::User(who("max@acme.example")))
             .await
             .unwrap();
-        signin::issue_token(&mut realm, &lou, &who("max@acme.example")).await.unwrap();
+        signin::issue_token(&mut realm, &lou, &who("max@acme.example"), signin::Purpose::Invite)
+            .await
+            .unwrap();
         let owns =
             roles::grant(&mut realm, &lou, &name("Self"), &Holder::User(who("max@acme.example"))).await;
         owns.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use nexus::features::iam::signin::{self, Credentials, Entrance};
+use nexus::features::iam::signin::{self, Credentials, Entrance, Purpose};
 use nexus::features::iam::{IamError, Realm, users};
 use nexus::infra::crypto::TotpSecret;
 use nexus::kernel::{Expected, ExposeSecret, Failure, SecretString};
@@ -77,7 +77,9 @@ fn after_a_hundred_wrong_passwords_in_a_row_only_a_person_or_a_token_opens_the_a
         try_in(&mut realm, "ann@acme.example", "wrong wrong wrong wrong").await.unwrap_err();
         sql(&world, "update nexus.users set locked_until = null");
         try_in(&mut realm, "ann@acme.example", PASSWORD).await.unwrap_err();
-        let issued = signin::issue_token(&mut realm, &machine(), &who("ann@acme.example")).await.unwrap();
+        let issued = signin::issue_token(&mut realm, &machine(), &who("ann@acme.example"), Purpose::Reset)
+            .await
+            .unwrap();
         let fresh = SecretString::from("four more wet dogs on it");
         signin::redeem(&mut realm, &issued.token.unwrap(), &fresh).await.unwrap();
         try_in(&mut realm, "ann@acme.example", fresh.expose_secret()).await.unwrap();

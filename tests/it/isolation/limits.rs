@@ -1,8 +1,10 @@
 //! What one tenant's login can take away from the others: the rows of `docs/limits.md`.
 
+use nexus::infra::cluster::{end_hoarders, superusers};
 use serde_json::Value;
 
 use super::{Neighbour, neighbours};
+use crate::iam::inside::run;
 use crate::inspection::fsck;
 use crate::support::world::World;
 
@@ -82,6 +84,35 @@ fn a_session_that_takes_most_of_the_lock_table_all_the_same_is_ended() {
         ["0"]
     );
     world.ok(&["tenant", "list"]);
+}
+
+#[test]
+fn a_session_with_some_hundred_locks_goes_on_beside_who_looks_for_those_with_most_of_the_table() {
+    let world = World::new();
+    let tenants = neighbours(&world, &["ash"]);
+    let role = tenants[0].get("PGUSER");
+    let nested: Vec<String> = (0..300)
+        .map(|i| format!("savepoint s{i}; insert into nexus.settings (key, value) values ('k{i}', '1');"))
+        .collect();
+    let work = format!("begin; {} select pg_sleep(60)", nested.concat());
+    let sleeping = format!("from pg_stat_activity where usename = '{role}' and wait_event = 'PgSleep'");
+    std::thread::scope(|scope| {
+        // It is ended from outside.
+        let session = scope.spawn(|| say(&world, &tenants[0], &work));
+        world.until("postgres", &format!("select count(*) {sleeping}"), |count| {
+            assert!(!session.is_finished(), "the session is over");
+            count == ["1"]
+        });
+        let server = world.stack().superuser("postgres");
+        let ended = run(async {
+            let mut guard = server.connect("nexus:test").await.unwrap();
+            let superusers = superusers(&mut guard).await.unwrap();
+            end_hoarders(&mut guard, &superusers).await.unwrap()
+        });
+        let alive = world.sql("postgres", &format!("select count(*) {sleeping}"));
+        world.sql("postgres", &format!("select pg_terminate_backend(pid) {sleeping}"));
+        assert_eq!((ended.iter().filter(|(name, _)| name == role).count(), alive), (0, vec!["1".to_owned()]));
+    });
 }
 
 #[test]

@@ -956,9 +956,8 @@ fn of_realms() -> Vec<Row> {
             custom_fields::update(&mut d.realm, c, uuid::Uuid::nil(), &CustomFieldUpdate::default());
         Realm "iam::custom_fields::delete" "settings:update" |d, c, t|
             custom_fields::delete(&mut d.realm, c, uuid::Uuid::nil(), &Expected::Any);
-        Realm "iam::signin::issue_token" "user:update" |d, c, t| signin::issue_token(&mut d.realm, c, &t.user);
-        Realm "iam::signin::issue_token_for" "user:update" |d, c, t|
-            signin::issue_token_for(&mut d.realm, c, &t.user, None);
+        Realm "iam::signin::issue_token" "user:update" |d, c, t|
+            signin::issue_token(&mut d.realm, c, &t.user, signin::Purpose::Reset);
         Realm "iam::signin::enrol_factor" "user:update" |d, c, t|
             signin::enrol_factor(&mut d.realm, c, &t.user);
         Realm "iam::signin::confirm_factor" "user:update" |d, c, t| async move {

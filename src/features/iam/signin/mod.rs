@@ -10,9 +10,7 @@ mod store;
 
 pub use challenge::answer_challenge;
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{
-    Issued, Purpose, change_password, invite, issue_token, issue_token_for, redeem, set_password,
-};
+pub use passwords::{Issued, Purpose, change_password, invite, issue_token, redeem, set_password};
 pub use sessions::{
     NewSession, Session, SessionPosition, end_session, end_sessions, page_of_sessions, sessions,
 };

@@ -100,16 +100,16 @@ fn not_disabled(work: &RealmTx<'_>, user: &User) -> Result<(), IamError> {
 }
 
 /// Requires that a token for this purpose is what the user needs.
-fn fits(user: &User, wanted: Option<Purpose>, realm: InRealm) -> Result<(), IamError> {
+fn fits(user: &User, wanted: Purpose, realm: InRealm) -> Result<(), IamError> {
     let email = user.email.clone();
     match wanted {
-        Some(Purpose::Invite) if user.has_password => Err(IamError::State {
+        Purpose::Invite if user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
             why: "they already have a password",
             hint: Hint::new("let them set a new password", UserAction::ResetPassword(email, realm)),
         }),
-        Some(Purpose::Reset) if !user.has_password => Err(IamError::State {
+        Purpose::Reset if !user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
             why: "they have no password yet",
@@ -119,23 +119,17 @@ fn fits(user: &User, wanted: Option<Purpose>, realm: InRealm) -> Result<(), IamE
     }
 }
 
-/// Makes a single-use token that sets a password: an invitation for who never had one, else a
-/// reset. An older token of the user is good no more.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
-    issue_token_for(realm, caller, who, None).await
-}
-
-/// As [`issue_token`], for one purpose only.
+/// Makes a single-use token that sets a password: an invitation for who never had one, a reset for the
+/// others. An older token of the user is good no more.
 ///
 /// # Errors
-/// As [`issue_token`]; [`IamError::State`] when the user needs one for the other purpose.
+/// [`IamError::State`] when the user needs one for the other purpose.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn issue_token_for(
+pub async fn issue_token(
     realm: &mut Realm,
     caller: &Caller,
     who: &UserRef,
-    wanted: Option<Purpose>,
+    wanted: Purpose,
 ) -> Result<Issued, IamError> {
     let result: Result<Issued, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -168,7 +162,7 @@ pub async fn issue_token_for(
 /// written. An older token of theirs is good no more from then on.
 ///
 /// # Errors
-/// As [`issue_token_for`].
+/// As [`issue_token`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn invite(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -176,7 +170,7 @@ pub async fn invite(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
-        fits(&user, Some(Purpose::Invite), work.place.hinted())?;
+        fits(&user, Purpose::Invite, work.place.hinted())?;
         let action = "user.invite";
         // What they registered themselves counts no more. An older invitation is good until the new one is made.
         users::store::drop_registration(&mut work.tx, user.id).await?;

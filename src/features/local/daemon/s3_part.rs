@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::infra::private_file;
 use crate::kernel::SecretString;
 
-use super::super::layout::{Layout, S3_REGION};
+use super::super::layout::{Layout, S3_REGION, address};
 use super::super::start::STEP;
 use super::super::state::{Board, PartState};
 use super::super::{LocalError, probe};
@@ -116,14 +116,14 @@ impl S3Keeper {
         let file = self.layout.s3_port();
         let remembered = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u16>().ok());
         if let Some(port) = remembered.filter(|port| *port > 0) {
-            match TcpListener::bind(probe::address(port)).await {
+            match TcpListener::bind(address(port)).await {
                 Ok(listener) => return Ok((listener, port)),
                 Err(error) => tracing::warn!(port, %error, "the S3 endpoint gets another port"),
             }
         }
         let objects = self.layout.objects();
         let failed = || LocalError::io("listen at 127.0.0.1 for", &objects);
-        let listener = TcpListener::bind(probe::address(0)).await.map_err(failed())?;
+        let listener = TcpListener::bind(address(0)).await.map_err(failed())?;
         let port = listener.local_addr().map_err(failed())?.port();
         private_file::replace(&file, format!("{port}\n").as_bytes())?;
         Ok((listener, port))
