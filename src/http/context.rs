@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
+use super::request_id;
 use super::share::Turn;
 use crate::app::Session;
 use crate::features::files::{Bucket, FilesError, Reach};
@@ -170,6 +171,9 @@ impl FromRequestParts<Api> for RequestContext {
                 Some(tenant)
             }
         };
+        if let Some(tenant) = &place {
+            request_id::note_tenant(tenant.id);
+        }
         let caller = claims.caller();
         if let Some(tenant) = &place
             && is_counted(&caller, tenant, parts)
@@ -250,6 +254,7 @@ impl FromRequestParts<Api> for AnonymousContext {
             if place.as_ref().is_some_and(|other| other.id != tenant.id) {
                 return Err(RequestError::TenantMismatch.into());
             }
+            request_id::note_tenant(tenant.id);
             place = Some(tenant);
         }
         Ok(Self { api: api.clone(), place })
