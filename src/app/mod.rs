@@ -5,7 +5,6 @@
 
 mod addresses;
 mod buckets;
-mod counting;
 mod databases;
 mod directory;
 pub mod doctor;
@@ -16,6 +15,7 @@ mod mail;
 mod objects;
 mod opening;
 mod queue;
+mod rate_limit;
 mod realm;
 mod realms;
 mod servers;
@@ -43,8 +43,8 @@ use crate::infra::db::{Budgets, DbError, Lease, LeaseSource, PgConnection, PoolL
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
-pub use crate::infra::db::{Counted, PoolStats, SharedQuota};
-pub use crate::infra::failpoint;
+pub use crate::infra::db::{PoolStats, RateCount, SharedRateLimit};
+pub use crate::infra::{failpoint, telemetry};
 use addresses::Addresses;
 pub use addresses::stack;
 use buckets::Buckets;
@@ -101,7 +101,7 @@ struct Shared {
     meter: Meter,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
-    counting: counting::Counting,
+    rate_limits: rate_limit::SharedRateLimits,
     servers: Arc<ServerStates>,
     /// Rung when a request has recorded an operation for the workers.
     queued: Notify,
@@ -289,7 +289,7 @@ impl App {
             meter: Meter::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
-            counting: counting::Counting::default(),
+            rate_limits: rate_limit::SharedRateLimits::default(),
             servers,
             queued: Notify::new(),
         }));

@@ -40,7 +40,7 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
     let sources = Sources::from_process(flags);
     if let Ok(loaded) = Loaded::read(&sources) {
         // A filter that makes no sense is no reason to look at nothing.
-        let _ = logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, screen);
+        let _ = logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, screen, None);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;

@@ -9,6 +9,7 @@ use super::output::Screen;
 use super::output::progress::ScreenProgress;
 use super::{GlobalArgs, logging};
 use crate::app::{App, Session};
+use crate::infra::telemetry::Telemetry;
 use crate::kernel::{AnyFailure, Caller, Failure, Progress};
 use crate::settings::{Flags, Loaded, Settings, Sources};
 
@@ -33,21 +34,26 @@ pub struct Invocation {
     pub sources: Sources,
     /// What was set, of every context.
     pub loaded: Loaded,
+    /// What makes traces, where a collector is named and requests are served.
+    pub telemetry: Option<Telemetry>,
 }
 
 impl Invocation {
-    /// Reads the settings and starts the log.
+    /// Reads the settings and starts the log, and traces where requests are to be served.
     ///
     /// # Errors
     /// When the settings are wrong.
-    pub fn begin(global: GlobalArgs, screen: Screen) -> Result<Self, AnyFailure> {
+    pub fn begin(global: GlobalArgs, screen: Screen, serves: bool) -> Result<Self, AnyFailure> {
         let flags = Flags { config: global.config.clone(), context: global.context.clone() };
         let sources = Sources::from_process(flags);
         let loaded = Loaded::read(&sources)?;
         for warning in &loaded.warnings {
             screen.warn(warning);
         }
-        logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, &screen)?;
+        let collector = loaded.telemetry().endpoint.filter(|_| serves);
+        let telemetry = collector.map(|endpoint| Telemetry::new(&endpoint)).transpose()?;
+        let filter = sources.variable("NEXUS_LOG");
+        logging::start(&loaded.log(), filter, global.verbose, &screen, telemetry.as_ref())?;
         Ok(Self {
             global,
             screen,
@@ -55,6 +61,7 @@ impl Invocation {
             child_has_terminal: Arc::default(),
             sources,
             loaded,
+            telemetry,
         })
     }
 

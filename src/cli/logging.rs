@@ -2,16 +2,18 @@
 
 use std::io::{self, Write};
 
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::output::Screen;
 use crate::infra::db::{NOTICES, NoticeLayer};
+use crate::infra::telemetry::Telemetry;
 use crate::kernel::Failure;
 use crate::settings::{LogFormat, LogSettings};
 
@@ -44,7 +46,8 @@ pub struct LogFilterError {
     filter: String,
 }
 
-/// Starts the log. `filter` is `NEXUS_LOG` and beats the flags, which beat the settings.
+/// Starts the log, and with it what makes traces. `filter` is `NEXUS_LOG` and beats the flags, which beat the
+/// settings.
 ///
 /// # Errors
 /// When the filter is none.
@@ -53,24 +56,37 @@ pub fn start(
     filter: Option<&str>,
     verbose: u8,
     screen: &Screen,
+    telemetry: Option<&Telemetry>,
 ) -> Result<(), LogFilterError> {
     let targets = targets(settings, filter, verbose)?;
-    let writer = ScreenWriter(screen.clone());
     let notices = NoticeLayer.with_filter(Targets::new().with_target(NOTICES, Level::TRACE));
-    let started: Result<(), TryInitError> = match settings.format {
-        LogFormat::Json => tracing_subscriber::registry()
-            .with(notices)
-            .with(tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(targets))
-            .try_init(),
-        LogFormat::Text => {
-            let lines =
-                tracing_subscriber::fmt::layer().with_ansi(screen.colour_on_stderr()).with_writer(writer);
-            tracing_subscriber::registry().with(notices).with(lines.with_filter(targets)).try_init()
-        }
+    let heard = tracing_subscriber::registry().with(notices);
+    let started = match telemetry {
+        Some(telemetry) => write(heard.with(telemetry.layer()), settings.format, targets, screen),
+        None => write(heard, settings.format, targets, screen),
     };
     // Another log is running already only within tests; it serves as well.
     drop(started);
     Ok(())
+}
+
+/// Starts what listens, with the lines of the log beside it.
+fn write<S>(listening: S, format: LogFormat, targets: Targets, screen: &Screen) -> Result<(), TryInitError>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
+{
+    let writer = ScreenWriter(screen.clone());
+    match format {
+        LogFormat::Json => {
+            let lines = tracing_subscriber::fmt::layer().json().with_writer(writer);
+            listening.with(lines.with_filter(targets)).try_init()
+        }
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer();
+            let lines = lines.with_ansi(screen.colour_on_stderr()).with_writer(writer);
+            listening.with(lines.with_filter(targets)).try_init()
+        }
+    }
 }
 
 fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<Targets, LogFilterError> {

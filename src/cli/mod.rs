@@ -325,7 +325,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     if let Command::Doctor(args) = cli.command {
         return doctor::run(args, &cli.global, screen);
     }
-    let invocation = Invocation::begin(cli.global, screen.clone())?;
+    let invocation = Invocation::begin(cli.global, screen.clone(), matches!(cli.command, Command::Serve(_)))?;
     let ctx = &invocation;
     match cli.command {
         Command::Context(args) => context::run(args, ctx),

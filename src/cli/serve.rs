@@ -109,6 +109,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let hangups = signal(SignalKind::hangup()).map_err(NoSignals)?;
     let settings = reload::settings(&args, &ctx.loaded)?;
     let tls = Tls::of(&settings.serve)?;
+    begin_traces(ctx).await?;
     let limits = limits(&settings);
     let is_check = args.check || ctx.global.dry_run;
     if is_check {
@@ -157,10 +158,23 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     // Operations come to the edge of a step.
     tasks.close();
     tasks.wait().await;
+    if let Some(telemetry) = &ctx.telemetry {
+        telemetry.end().await;
+    }
     if cut > 0 {
         ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }
     ended.map(|()| Exit::Done)
+}
+
+/// Has traces sent, with the headers that the collector asks for.
+async fn begin_traces(ctx: &Invocation) -> Result<(), AnyFailure> {
+    let Some(telemetry) = &ctx.telemetry else { return Ok(()) };
+    let headers = match ctx.loaded.telemetry().headers {
+        Some(headers) => Some(headers.resolve().await?),
+        None => None,
+    };
+    Ok(telemetry.begin(headers.as_ref())?)
 }
 
 fn limits(settings: &Settings) -> AppLimits {

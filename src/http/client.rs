@@ -34,9 +34,14 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     client
 }
 
+/// Whether the other end of a connection is a proxy that is trusted.
+pub(super) fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&peer.to_canonical()))
+}
+
 /// Whether a request came through a proxy that is not among those that are trusted.
 pub(super) fn is_of_unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    is_forwarded(headers) && !trusted.iter().any(|net| net.contains(&peer.to_canonical()))
+    is_forwarded(headers) && !is_trusted(peer, trusted)
 }
 
 /// Whether a request says that a proxy speaks for somebody else.

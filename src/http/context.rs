@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
+use super::request_id;
 use super::share::Turn;
 use crate::app::Session;
 use crate::features::business::Database;
@@ -183,6 +184,9 @@ impl FromRequestParts<Api> for RequestContext {
                 Some(tenant)
             }
         };
+        if let Some(tenant) = &place {
+            request_id::note_tenant(tenant.id);
+        }
         let caller = claims.caller();
         if let Some(tenant) = &place
             && is_counted(&caller, tenant, parts)
@@ -263,6 +267,7 @@ impl FromRequestParts<Api> for AnonymousContext {
             if place.as_ref().is_some_and(|other| other.id != tenant.id) {
                 return Err(RequestError::TenantMismatch.into());
             }
+            request_id::note_tenant(tenant.id);
             place = Some(tenant);
         }
         Ok(Self { api: api.clone(), place })

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use super::context::TENANT_HEADERS;
-use super::{rate, request_id};
+use super::{rate_limit, request_id};
 
 /// How long a browser may go by an answer about a method or header; none keeps it for longer than two hours.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -42,8 +42,8 @@ pub(super) fn allow<S: Clone + Send + Sync + 'static>(routes: Router<S>, origins
             header::LOCATION,
             header::RETRY_AFTER,
             HeaderName::from_static("idempotency-replayed"),
-            rate::POLICY,
-            rate::LIMIT,
+            rate_limit::POLICY,
+            rate_limit::LIMIT,
             request_id::HEADER,
         ])
         .max_age(MAX_AGE);

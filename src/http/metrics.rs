@@ -63,7 +63,7 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
 }
 
 /// A method that there is: anybody can send others, and each would be a row for ever.
-fn method(method: &Method) -> &'static str {
+pub(super) fn method(method: &Method) -> &'static str {
     const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }

@@ -32,7 +32,8 @@ mod path;
 mod permissions;
 mod problem;
 mod query;
-mod rate;
+mod rate_limit;
+mod refusals;
 mod request_id;
 mod roles;
 mod router;
@@ -65,7 +66,7 @@ pub use waiting::Waiting;
 use busiest::Busiest;
 use metrics_exporter_prometheus::PrometheusHandle;
 use origins::Origins;
-use rate::Limits;
+use rate_limit::Limits;
 use share::Shares;
 use streams::Streams;
 

@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuil
 use utoipa::{IntoResponses, ToSchema};
 
 use super::error::{self, RequestError};
-use super::request_id;
+use super::{refusals, request_id};
 use crate::features::iam::IamError;
 use crate::features::iam::custom_fields::WrongField;
 use crate::features::iam::users::RefusedRow;
@@ -71,6 +71,10 @@ pub(super) struct FieldProblem {
     code: &'static str,
     message: String,
 }
+
+/// The code of what went wrong, beside the answer that says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FailureCode(pub(super) &'static str);
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
@@ -176,7 +180,7 @@ impl FieldProblem {
 
 /// Codes of failures inside whose words are ours alone and name nothing.
 fn is_ours(code: &str) -> bool {
-    matches!(code, "internal" | "not_ready" | "request_timeout" | "sessions_busy" | "token_check_stale")
+    matches!(code, "internal" | "not_ready" | "request_timeout" | "token_check_stale")
 }
 
 impl IntoResponses for Problem {
@@ -195,14 +199,16 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let failure = self.failure.get();
         let status = error::status(failure.kind(), failure.code());
-        // That a server waits for its database is in its log already, and not once a request.
-        if status.is_server_error() && failure.code() != "not_ready" {
-            tracing::error!(code = failure.code(), "{failure}");
-        } else {
-            tracing::debug!(code = failure.code(), "{failure}");
+        match status {
+            // That a server waits for its database is in its log already, and not once a request.
+            _ if failure.code() == "not_ready" => tracing::debug!(code = failure.code(), "{failure}"),
+            StatusCode::SERVICE_UNAVAILABLE => refusals::log(failure.code(), failure.to_string()),
+            _ if status.is_server_error() => tracing::error!(code = failure.code(), "{failure}"),
+            _ => tracing::debug!(code = failure.code(), "{failure}"),
         }
         let body = serde_json::to_vec(&self.document(status)).unwrap_or_default();
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(FailureCode(failure.code()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

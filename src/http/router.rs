@@ -21,8 +21,8 @@ use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
     Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
-    metrics, migrations, oauth, operations, page, permissions, rate, request_id, roles, security, settings,
-    stores, switch, tenants, usage, users, well_known,
+    metrics, migrations, oauth, operations, page, permissions, rate_limit, request_id, roles, security,
+    settings, stores, switch, tenants, usage, users, well_known,
 };
 
 /// How long a body may pause.
@@ -107,6 +107,7 @@ fn finished(mut page: utoipa::openapi::OpenApi) -> (utoipa::openapi::OpenApi, Ke
 
 /// All routes.
 pub fn router(api: Api) -> Router {
+    let believed: request_id::Believed = api.0.settings.trusted_proxies.clone().into();
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
     let (page, keyed) = finished(page);
@@ -116,7 +117,7 @@ pub fn router(api: Api) -> Router {
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state((api.clone(), keyed), idempotency::once))
-        .layer(middleware::from_fn_with_state(api.clone(), rate::limit))
+        .layer(middleware::from_fn_with_state(api.clone(), rate_limit::apply))
         .layer(middleware::from_fn_with_state(api.clone(), within_time))
         .layer(CatchPanicLayer::custom(caught))
         // What is counted is what comes out of the unpacking.
@@ -129,7 +130,7 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn(metrics::count));
     cors::allow(routes, &api.0.settings.cors_origins)
         .layer(middleware::from_fn_with_state(api.0.is_tls, security::headers))
-        .layer(middleware::from_fn(request_id::give))
+        .layer(middleware::from_fn_with_state(believed, request_id::give))
         .with_state(api)
 }
 

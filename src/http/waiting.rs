@@ -34,10 +34,11 @@ impl Waiting {
     }
 
     pub(super) fn router(&self, settings: &ServeSettings) -> Router {
+        let believed: request_id::Believed = settings.trusted_proxies.clone().into();
         let routes = Router::new().route("/health", get(health::health)).route("/ready", get(ready));
         cors::allow(routes.fallback(not_yet), &settings.cors_origins)
             .layer(middleware::from_fn_with_state(self.is_tls, security::headers))
-            .layer(middleware::from_fn(request_id::give))
+            .layer(middleware::from_fn_with_state(believed, request_id::give))
             .with_state(self.clone())
     }
 }

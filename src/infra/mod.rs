@@ -12,3 +12,4 @@ pub mod own_file;
 pub mod pg_client;
 pub mod private_file;
 pub mod saga;
+pub mod telemetry;

@@ -10,11 +10,12 @@ use std::path::Path;
 use super::error::SettingsError;
 use super::key::{Kind, PLAIN_VARIABLES, SECTIONS, variable};
 use super::migrations;
+use super::telemetry;
 use super::values::{Origin, Values};
 use crate::kernel::suggest;
 
 /// The beginnings of variables that stand for keys.
-const FAMILIES: [&str; 3] = ["NEXUS_CONTEXT_", "NEXUS_LOCAL_", "NEXUS_LOG_"];
+const FAMILIES: [&str; 4] = ["NEXUS_CONTEXT_", "NEXUS_LOCAL_", "NEXUS_LOG_", "NEXUS_TELEMETRY_"];
 
 /// Takes the values of all variables that stand for keys; returns warnings about odd ones.
 ///
@@ -29,6 +30,12 @@ pub fn lay_over(
     if let Some(folder) = variables.get("NEXUS_PG_BIN") {
         let origin = Origin::Environment("NEXUS_PG_BIN".to_owned());
         values.set("local.postgres_bin".to_owned(), Kind::Path, folder, origin, &here)?;
+    }
+    for (name, path, is_secret) in telemetry::VARIABLES {
+        if let Some(text) = variables.get(name) {
+            let kind = if is_secret { Kind::Secret } else { Kind::Url };
+            set(values, path.to_owned(), kind, name, text, &here)?;
+        }
     }
     for (name, text) in variables {
         if let Some(path) = migrations::path_of(name) {
@@ -95,7 +102,8 @@ fn key_of(name: &str) -> Option<(String, Kind)> {
 /// The nearest variable that means something.
 fn nearest(name: &str) -> Option<String> {
     let parts: Vec<&str> = name.split('_').collect();
-    let mut known: Vec<String> = PLAIN_VARIABLES.iter().map(|(plain, _)| (*plain).to_owned()).collect();
+    let ours = PLAIN_VARIABLES.iter().filter(|(plain, _)| plain.starts_with("NEXUS_"));
+    let mut known: Vec<String> = ours.map(|(plain, _)| (*plain).to_owned()).collect();
     for section in SECTIONS {
         for key in section.keys {
             let generic = variable(&section.full_path(key));
@@ -161,6 +169,19 @@ mod tests {
     fn other_softwares_variables_are_let_be_and_near_ones_warn() {
         assert!(laid(&[("NEXUS_USER", "me"), ("NEXUS_3_URL", "http://x")]).unwrap().1.is_empty());
         assert_eq!(laid(&[("NEXUS_HOEM", "/x")]).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn the_collector_can_be_named_by_the_standard_variable_and_by_our_own_over_it() {
+        let standard = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let (values, warnings) = laid(&[standard]).unwrap();
+        let endpoint = values.get("telemetry.endpoint").unwrap();
+        assert_eq!(endpoint.text, "http://collector:4318");
+        assert_eq!(endpoint.origin.to_string(), "env OTEL_EXPORTER_OTLP_ENDPOINT");
+        assert!(warnings.is_empty());
+        let (values, _) = laid(&[standard, ("NEXUS_TELEMETRY_ENDPOINT", "http://own:4318")]).unwrap();
+        assert_eq!(values.get("telemetry.endpoint").unwrap().text, "http://own:4318");
+        assert!(laid(&[("NEXUS_TELEMETRY_ENDPIONT", "http://own:4318")]).is_err());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 
 use super::error::Expected;
 use super::{
-    control, issuer, keys, local, log, migrations, passwords, serve, server, store, tenants, tokens,
+    control, issuer, keys, local, log, migrations, passwords, serve, server, store, telemetry, tenants,
+    tokens,
 };
 use crate::kernel::suggest;
 
@@ -81,6 +82,11 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     Section { path: "", help: "At the top of the file.", keys: TOP },
     Section { path: "log", help: "What is logged to standard error.", keys: log::KEYS },
+    Section {
+        path: "telemetry",
+        help: "Where nexus serve sends traces of requests (OpenTelemetry).",
+        keys: telemetry::KEYS,
+    },
     Section { path: "local", help: "The embedded stack.", keys: local::KEYS },
     Section {
         path: "context.NAME.control",
@@ -136,6 +142,11 @@ pub const PLAIN_VARIABLES: &[(&str, &str)] = &[
     ("NEXUS_LOG", "A filter of what is logged, e.g. nexus=debug,sqlx=warn; beats -v and log.level."),
     ("NEXUS_MIGRATIONS_SET", "The folder of a set's files; SET stands for its name in capitals, '-' as '_'."),
     ("NEXUS_PG_BIN", "Short for NEXUS_LOCAL_POSTGRES_BIN."),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "The standard name of NEXUS_TELEMETRY_ENDPOINT."),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Headers of traces, as NAME=VALUE,NAME=VALUE: as if telemetry.headers named this variable.",
+    ),
     ("NEXUS_COMPLETE", "Set by the shells' completion scripts."),
     ("NEXUS_FAILPOINT", "Where a test build stops or dies; a released build has no such points."),
 ];

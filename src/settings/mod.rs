@@ -29,6 +29,7 @@ pub mod serve;
 pub mod server;
 pub mod sources;
 pub mod store;
+pub mod telemetry;
 pub mod tenants;
 pub mod tokens;
 pub mod trust;
@@ -48,6 +49,7 @@ pub use serve::{ISSUER, ServeSettings};
 pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
 pub use store::{StoreDriver, StoreSettings};
+pub use telemetry::TelemetrySettings;
 pub use tenants::TenantSettings;
 pub use tokens::{LostAnswer, TokenSettings};
 pub use trust::Distrust;
@@ -185,6 +187,12 @@ impl Loaded {
     #[must_use]
     pub fn log(&self) -> LogSettings {
         LogSettings::read(&self.values.section("log"))
+    }
+
+    /// Where traces go; known before a context is.
+    #[must_use]
+    pub fn telemetry(&self) -> TelemetrySettings {
+        TelemetrySettings::read(&self.values.section("telemetry"))
     }
 
     /// The settings of the chosen context.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::error::SettingsError;
 use super::home::Home;
+use super::telemetry;
 use super::values::Origin;
 
 /// The settings file's name, wherever it lies.
@@ -25,7 +26,8 @@ pub struct Flags {
 pub struct Sources {
     /// What the command line says.
     pub flags: Flags,
-    /// The environment's `NEXUS_…` variables that are set to something.
+    /// The environment's variables that are set to something: `NEXUS_…`, and those of OpenTelemetry that stand
+    /// for a key; of one that is a secret a reference to it.
     pub variables: BTreeMap<String, String>,
     /// The user's config folder: `$XDG_CONFIG_HOME/nexus`, else `~/.config/nexus`.
     pub user_folder: Option<PathBuf>,
@@ -39,7 +41,15 @@ impl Sources {
     pub fn from_process(flags: Flags) -> Self {
         let variables = env::vars_os().filter_map(|(name, value)| {
             let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-            (name.starts_with("NEXUS_") && !value.is_empty()).then_some((name, value))
+            if value.is_empty() {
+                return None;
+            }
+            match telemetry::VARIABLES.iter().find(|(known, ..)| *known == name) {
+                // What refers to the variable is kept, not the secret.
+                Some((.., true)) => Some((name.clone(), format!("env:{name}"))),
+                Some(_) => Some((name, value)),
+                None => name.starts_with("NEXUS_").then_some((name, value)),
+            }
         });
         let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let config = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));

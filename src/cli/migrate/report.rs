@@ -83,7 +83,7 @@ impl FromStr for ReportFile {
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot {action} {}: {source}", path.display())]
-#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file_not_found")]
+#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file_missing")]
 #[failure(Unavailable, "file_failed")]
 pub(super) struct FileError {
     action: &'static str,

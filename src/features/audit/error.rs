@@ -48,7 +48,7 @@ pub enum AuditError {
     NoAnchor(String),
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
-    #[failure(if source.kind() == io::ErrorKind::NotFound, NotFound, "file_not_found")]
+    #[failure(if source.kind() == io::ErrorKind::NotFound, NotFound, "file_missing")]
     #[failure(Unavailable, "file_failed")]
     File { action: &'static str, path: PathBuf, source: io::Error },
     /// The new file could not be made.

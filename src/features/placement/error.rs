@@ -95,7 +95,7 @@ pub enum PlacementError {
     },
     /// The platform holds as many sessions on a server as it may.
     #[error("all {limit} sessions that this platform may hold on cluster {name:?} are in use")]
-    #[failure(Busy, "no_sessions")]
+    #[failure(Busy, "sessions_busy")]
     #[hint("allow it more" => PlaceAction::LimitConnections(Some(name.clone())))]
     #[hint("or repeat the command with fewer at a time" => With::Jobs)]
     NoSessions { name: String, limit: i32 },

@@ -26,7 +26,7 @@ impl Provisioning {
                     self.say_passed(progress, (PlaceKind::Cluster, one, candidates), passed).await;
                     return Ok((one.name.clone(), server));
                 }
-                Err(error) if error.kind() == ErrorKind::Unavailable && candidates.len() > 1 => {
+                Err(error) if is_passed_over(&error) && candidates.len() > 1 => {
                     passed.push((one.name.clone(), error.to_string()));
                 }
                 Err(error) => return Err(error),
@@ -75,6 +75,11 @@ impl Provisioning {
             }
         }
     }
+}
+
+/// Whether another server may do: this one does not answer, or all of its sessions are in use.
+fn is_passed_over(error: &ProvisioningError) -> bool {
+    error.kind() == ErrorKind::Unavailable || error.code() == "sessions_busy"
 }
 
 fn none(what: PlaceKind, passed: &[(String, String)]) -> ProvisioningError {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::super::Api;
 use super::super::context::AnonymousContext;
-use super::super::rate::CountedAddress;
+use super::super::rate_limit::CountedAddress;
 use super::super::share::Turn;
 use super::refusal::Refusal;
 use crate::app::Session;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::super::Api;
 use super::super::context::AnonymousContext;
 use super::super::problem::Problem;
-use super::super::rate::CountedAddress;
+use super::super::rate_limit::CountedAddress;
 use super::client::{Client, refuse};
 use super::form::Form;
 use super::refusal::{OAuthError, Refusal};

@@ -16,6 +16,7 @@ use tracing::Span;
 
 use super::budget::Place;
 use super::liveness::{Silence, Watch};
+use super::summary::{summary, verb};
 
 /// How long a goodbye may take; the socket is closed either way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -253,11 +254,12 @@ impl<W> Drop for Watched<'_, W> {
 
 impl<'a, W> Watched<'a, W> {
     fn new(waiting: W, watch: &'a Arc<Watch>, text: Option<String>) -> Self {
-        // Only its first word: a statement may hold a role's verifier.
+        // Never its text: a statement may hold a role's verifier.
         let span = tracing::debug_span!(
             "statement",
             db.namespace = watch.server.database,
-            db.operation.name = text.as_deref().and_then(|text| text.split_whitespace().next()),
+            db.operation.name = text.as_deref().map(verb),
+            db.query.summary = text.as_deref().map(summary),
         );
         Self { waiting, watch, text, silence: None, over: false, span }
     }

@@ -28,8 +28,8 @@ pub enum DbError {
     OutcomeUnknown { source: sqlx::Error },
     /// All sessions that may be open are in use.
     #[error("no session with the database server is free: all {sessions} that may be open are in use")]
-    #[failure(Unavailable, "sessions_busy")]
-    #[hint("repeat the command in a moment")]
+    #[failure(Busy, "sessions_busy")]
+    #[hint("repeat it in a moment")]
     Busy { sessions: usize },
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]

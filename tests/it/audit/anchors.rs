@@ -87,5 +87,5 @@ fn a_file_without_an_anchor_proves_nothing_and_says_so() {
         assert_eq!(finding(&world, &["--anchor", &path.display().to_string()]).0, code);
     }
     let (exit, error) = world.error(&["audit", "verify", "--anchor", "nowhere"]);
-    assert_eq!((exit, error["code"].as_str()), (4, Some("file_not_found")));
+    assert_eq!((exit, error["code"].as_str()), (4, Some("file_missing")));
 }

@@ -8,7 +8,7 @@ use nexus::kernel::{Failure, Slug};
 fn invocation(yes: bool) -> Invocation {
     let global = GlobalArgs { yes, quiet: true, ..GlobalArgs::default() };
     let screen = Screen::new(&global);
-    Invocation::begin(global, screen).unwrap()
+    Invocation::begin(global, screen, false).unwrap()
 }
 
 // The test runner's standard input may be a terminal; these answers do not depend on it.

@@ -32,6 +32,8 @@ fn with_no_settings_at_all_the_context_is_local() {
     default_context	local	default
     log.level	warn	default
     log.format	text	default
+    telemetry.endpoint		default: none: no traces are made
+    telemetry.headers		default: none
     local.postgres_bin		default: searched for on PATH, through pg_config and in the distributions' folders
     local.s3_port		default: a free one, kept from then on
     context.local.keys.master	file:[M]/nexus/keys/local.key	default
@@ -86,6 +88,8 @@ fn each_value_is_shown_with_where_it_came_from() {
     default_context	prod	[M]/work/nexus.toml:1
     log.level	warn	default
     log.format	json	[M]/work/nexus.toml:4
+    telemetry.endpoint		default: none: no traces are made
+    telemetry.headers		default: none
     context.prod.control.host	db.example	[M]/work/nexus.toml:7
     context.prod.control.port	6432	env NEXUS_CONTEXT_PROD_CONTROL_PORT
     context.prod.control.user	nexus	[M]/work/nexus.toml:8

@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod api;
+pub mod collector;
 pub mod dice;
 pub mod garage;
 pub mod golden;

@@ -1,10 +1,10 @@
-//! Requests that all servers of an installation count together.
+//! Rate limits of which all servers of an installation count the requests together.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::App;
-use crate::infra::db::{Counted, DbError, SharedQuota, forget_counts};
+use crate::infra::db::{DbError, RateCount, SharedRateLimit, forget_counts};
 
 /// How long a count may take: then the process goes by its own.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -16,9 +16,9 @@ const SWEEP_COUNTS: u32 = 10_000;
 /// Most clients that are remembered together. Above that each process goes by its own count.
 const MOST: i64 = 100_000;
 
-/// What a process remembers of counting with others. Cheap to clone.
+/// What a process remembers of counting with the others. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Counting(Arc<Mutex<Memory>>);
+pub(super) struct SharedRateLimits(Arc<Mutex<Memory>>);
 
 #[derive(Debug)]
 struct Memory {
@@ -29,14 +29,14 @@ struct Memory {
     is_full: bool,
 }
 
-impl Default for Counting {
+impl Default for SharedRateLimits {
     fn default() -> Self {
         let memory = Memory { pause: None, swept: Instant::now(), counts: 0, is_full: false };
         Self(Arc::new(Mutex::new(memory)))
     }
 }
 
-impl Counting {
+impl SharedRateLimits {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,16 +55,16 @@ impl Counting {
 
 impl App {
     /// Counts a request with all servers of the installation; `None` where the control database cannot say.
-    pub async fn count_with_others(&self, quota: SharedQuota<'_>) -> Option<Counted> {
-        let counting = &self.shared().counting;
-        let (is_asked, is_due) = counting.begin();
+    pub async fn count_with_others(&self, limit: SharedRateLimit<'_>) -> Option<RateCount> {
+        let limits = &self.shared().rate_limits;
+        let (is_asked, is_due) = limits.begin();
         if is_due {
             tokio::spawn(self.clone().sweep_counts());
         }
         if !is_asked {
             return None;
         }
-        let counted = async { quota.count(&mut *self.control().await?).await };
+        let counted = async { limit.count(&mut *self.control().await?).await };
         let why = match tokio::time::timeout(COUNT_TIMEOUT, counted).await {
             Ok(Ok(counted)) => return Some(counted),
             // All sessions are in use: it is there.
@@ -73,14 +73,14 @@ impl App {
             Err(_) => "it takes too long".to_owned(),
         };
         tracing::warn!(why, "guarded requests are counted by this process alone");
-        counting.memory().pause = Some(Instant::now() + PAUSE);
+        limits.memory().pause = Some(Instant::now() + PAUSE);
         None
     }
 
     async fn sweep_counts(self) {
         let swept = async { forget_counts(&mut *self.control().await?, MOST).await };
         match swept.await {
-            Ok(count) => self.shared().counting.memory().is_full = count >= MOST,
+            Ok(count) => self.shared().rate_limits.memory().is_full = count >= MOST,
             Err(error) => tracing::debug!(%error, "counts of requests were not swept"),
         }
     }

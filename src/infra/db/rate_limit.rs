@@ -9,7 +9,7 @@ use super::{DbError, PgConnection};
 
 /// So many requests a minute of one client, in a bucket of its own.
 #[derive(Debug, Clone, Copy)]
-pub struct SharedQuota<'a> {
+pub struct SharedRateLimit<'a> {
     pub bucket: &'a str,
     pub client: &'a str,
     pub a_minute: u32,
@@ -17,7 +17,7 @@ pub struct SharedQuota<'a> {
 
 /// What a client has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
+pub struct RateCount {
     /// Requests that it may make at once.
     pub left: u32,
     /// Where this one was too many: how long until there is room for one.
@@ -31,7 +31,7 @@ struct Row {
     full_in: f64,
 }
 
-impl SharedQuota<'_> {
+impl SharedRateLimit<'_> {
     /// How long one request takes away from a minute, in microseconds: rounded down, so that a minute holds
     /// them all.
     fn each(&self) -> u32 {
@@ -43,7 +43,7 @@ impl SharedQuota<'_> {
     ///
     /// # Errors
     /// When the control database does not answer.
-    pub async fn count(self, control: &mut PgConnection) -> Result<Counted, DbError> {
+    pub async fn count(self, control: &mut PgConnection) -> Result<RateCount, DbError> {
         let row = sqlx::query_as(
             "with counted as (
                  insert into control.rate_counts as held (bucket, client, full_at)
@@ -75,14 +75,14 @@ impl SharedQuota<'_> {
         clippy::cast_sign_loss,
         reason = "it is within 0 and the limit"
     )]
-    fn counted(&self, row: &Row) -> Counted {
+    fn counted(&self, row: &Row) -> RateCount {
         let each = f64::from(self.each()) / 1e6;
         if row.is_within {
             let left = ((60.0 - row.full_in) / each).clamp(0.0, f64::from(self.a_minute.saturating_sub(1)));
-            return Counted { left: left as u32, wait: None };
+            return RateCount { left: left as u32, wait: None };
         }
         let wait = (row.full_in + each - 60.0).clamp(0.0, 60.0);
-        Counted { left: 0, wait: Some(Duration::from_secs_f64(wait)) }
+        RateCount { left: 0, wait: Some(Duration::from_secs_f64(wait)) }
     }
 }
 
@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_left_is_what_a_minute_has_room_for() {
-        let quota = |a_minute| SharedQuota { bucket: "x", client: "y", a_minute };
-        let within = |a_minute, full_in| quota(a_minute).counted(&Row { is_within: true, full_in }).left;
+        let limit = |a_minute| SharedRateLimit { bucket: "x", client: "y", a_minute };
+        let within = |a_minute, full_in| limit(a_minute).counted(&Row { is_within: true, full_in }).left;
         assert_eq!((within(3, 19.999), within(3, 39.999), within(3, 59.999)), (2, 1, 0));
         assert_eq!((within(7, 8.571), within(1, 59.9)), (6, 0));
-        let refused = quota(3).counted(&Row { is_within: false, full_in: 55.0 });
-        assert_eq!(refused, Counted { left: 0, wait: Some(Duration::from_secs(15)) });
+        let refused = limit(3).counted(&Row { is_within: false, full_in: 55.0 });
+        assert_eq!(refused, RateCount { left: 0, wait: Some(Duration::from_secs(15)) });
     }
 }

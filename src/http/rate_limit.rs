@@ -22,7 +22,7 @@ use super::client::{self, Peer};
 use super::context::Verified;
 use super::error::RequestError;
 use super::problem::Problem;
-use crate::app::{App, SharedQuota};
+use crate::app::{App, SharedRateLimit};
 use crate::kernel::TenantId;
 use crate::settings::ServeSettings;
 
@@ -101,8 +101,8 @@ impl Bucket {
         let own = self.count(client.clone());
         let (None, true, Client::Address(address)) = (own.wait, self.is_shared, client) else { return own };
         let client = address.to_string();
-        let quota = SharedQuota { bucket: self.name, client: &client, a_minute: self.a_minute.get() };
-        match app.count_with_others(quota).await {
+        let limit = SharedRateLimit { bucket: self.name, client: &client, a_minute: self.a_minute.get() };
+        match app.count_with_others(limit).await {
             // A process that has begun again knows of none of them.
             Some(all) => Standing { left: own.left.min(all.left), wait: all.wait, ..own },
             None => own,
@@ -183,7 +183,7 @@ impl Limits {
 
 /// Counts a request, and turns it away where there were too many. Whose token it shows is known to the handler
 /// from here on.
-pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub(super) async fn apply(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
     let address = counted_address(&api, request.extensions(), request.headers());
     api.0.origins.note(address, client::is_forwarded(request.headers()));
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_ends_at_its_quota_and_others_do_not_suffer() {
+    fn a_bucket_ends_at_its_limit_and_others_do_not_suffer() {
         let bucket = Bucket::new("x", 3, false);
         let one = || Client::Address(IpAddr::from([192, 0, 2, 1]));
         for left in [2, 1, 0] {
