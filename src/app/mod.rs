@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::features::access::GrantsCache;
+use crate::features::files::Expected;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
@@ -94,6 +95,8 @@ struct Shared {
     buckets: Buckets,
     /// Requests of tenants.
     meter: Meter,
+    /// Tenants whose files will have to be swept.
+    expected: Expected,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     counting: counting::Counting,
@@ -281,6 +284,7 @@ impl App {
             directory: Directory::default(),
             buckets: Buckets::default(),
             meter: Meter::default(),
+            expected: Expected::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             counting: counting::Counting::default(),

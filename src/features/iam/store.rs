@@ -95,11 +95,12 @@ pub(super) async fn lock(realm: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// How many users there are, those left out that are deleted.
-pub(super) async fn count_users(realm: &mut PgConnection) -> Result<i64, DbError> {
-    Ok(sqlx::query_scalar("select count(*) from nexus.users where deleted_at is null")
-        .fetch_one(realm)
-        .await?)
+/// How many more users there may be where there may be `most`; those that are deleted are not counted, nor more than
+/// matter.
+pub(super) async fn room_for_users(realm: &mut PgConnection, most: i64) -> Result<i64, DbError> {
+    let statement = "select $1 - count(*) from (
+                         select from nexus.users where deleted_at is null limit $1) as counted";
+    Ok(sqlx::query_scalar(statement).bind(most).fetch_one(realm).await?)
 }
 
 /// Whether there may be what [`foreign_code`] names: asked each time a realm is opened, in one round trip
