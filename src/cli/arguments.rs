@@ -59,6 +59,30 @@ impl<F: clap::ValueEnum> FromStr for Sort<F> {
     }
 }
 
+/// A number from 0, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit<N>(Option<N>);
+
+impl<N> Limit<N> {
+    /// The number; `None`: no limit.
+    #[must_use]
+    pub fn number(self) -> Option<N> {
+        self.0
+    }
+}
+
+impl<N: FromStr + PartialOrd + Default> FromStr for Limit<N> {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = || text.parse().ok().filter(|number| *number >= N::default());
+        match text {
+            "none" => Ok(Self(None)),
+            _ => number().map(|number| Self(Some(number))).ok_or("a number from 0, or 'none'"),
+        }
+    }
+}
+
 /// Which rows of a long list.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Rows")]
@@ -96,6 +120,11 @@ pub fn word<T: Copy + Send + Sync + 'static>(
             .find(|value| name(*value) == text)
             .ok_or_else(|| format!("no such word: {text}"))
     })
+}
+
+/// What is to be done to something that may have no value: `None` keeps it, `Some(None)` removes it.
+pub fn set_or_remove<T>(given: Option<T>, remove: bool) -> Option<Option<T>> {
+    given.map(Some).or(remove.then_some(None))
 }
 
 /// A span of time.

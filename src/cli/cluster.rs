@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::arguments::{self, Limit};
 use super::output::{row, thing};
 use super::pages;
-use super::place::{Limit, UpdateArgs, drained, labels_of, labels_text, open, read_secret};
-use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
+use super::place::{UpdateArgs, drained, labels_of, labels_text, open, read_secret};
+use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::features::placement::{AddCluster, ClusterView, PlaceChange, Registered, ServerPlace};
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, PlaceName};
@@ -145,7 +146,7 @@ pub struct UpdateClusterArgs {
     pub change: UpdateArgs,
     /// Maximum number of sessions that the whole platform opens there, or 'none'
     #[arg(long, value_name = "N|none")]
-    pub connections: Option<Limit>,
+    pub connections: Option<Limit<i32>>,
     /// Read the login's new password from standard input: one line
     #[arg(long, conflicts_with = "password_file")]
     pub password_stdin: bool,

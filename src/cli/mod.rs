@@ -24,6 +24,7 @@ pub mod config;
 pub mod confirm;
 pub mod context;
 pub mod crash;
+pub mod custom_field;
 pub mod doctor;
 pub mod exec;
 pub mod exit;
@@ -203,7 +204,10 @@ pub enum Command {
     /// Manage groups of users, which nest and carry roles
     #[command(alias = "groups")]
     Group(Box<group::GroupArgs>),
-    /// Declare a realm's roles, groups and grants in a file, and say who may register
+    /// Define the custom fields of users and groups
+    #[command(alias = "custom-fields")]
+    CustomField(Box<custom_field::CustomFieldArgs>),
+    /// Declare a realm's roles, groups and grants in a file, and change its settings
     Iam(iam::IamArgs),
     /// Give operators temporary access to tenants
     #[command(alias = "operators")]
@@ -248,6 +252,8 @@ const READERS: &[&str] = &[
     "audit",
     "cluster list",
     "cluster show",
+    "custom-field list",
+    "custom-field show",
     "group list",
     "group members",
     "group show",
@@ -344,6 +350,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Role(args) => in_runtime(ctx, role::run(*args, ctx)),
         Command::Permission(args) => in_runtime(ctx, permission::run(args, ctx)),
         Command::Group(args) => in_runtime(ctx, group::run(*args, ctx)),
+        Command::CustomField(args) => in_runtime(ctx, custom_field::run(*args, ctx)),
         Command::Iam(args) => in_runtime(ctx, iam::run(args, ctx)),
         Command::Operator(args) => in_runtime(ctx, operator::run(*args, ctx)),
         Command::Secret(args) => in_runtime(ctx, secret::run(args, ctx)),

@@ -171,7 +171,7 @@ async fn list(args: &ListArgs, app: &mut Session, caller: &Caller, ctx: &Invocat
         ("operations", pages::before(ctx)),
         async |page, after: Option<&OperationView>| {
             let before = after.map(|row| (row.created_at, row.id));
-            let filter = OperationFilter { before, ..filter };
+            let filter = OperationFilter { before, ..filter.clone() };
             let rows = OperationView::list(&mut app.control, caller, &filter, page).await?;
             Ok(Found { rows, place: None })
         },

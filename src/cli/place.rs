@@ -1,10 +1,10 @@
 //! What the commands of servers and of stores share.
 
 use std::path::Path;
-use std::str::FromStr;
 
 use clap::Args;
 
+use super::arguments::Limit;
 use super::{Invocation, prompt, secret_input};
 use crate::app::Session;
 use crate::features::placement::{PlaceChange, Placement, PlacementState};
@@ -13,32 +13,6 @@ use crate::kernel::{AnyFailure, Failure, Labels, SecretString};
 
 /// Most bytes of a file of certificates.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// A number, or `none`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit(Option<i32>);
-
-impl Limit {
-    /// The number; `None`: no limit.
-    #[must_use]
-    pub fn number(self) -> Option<i32> {
-        self.0
-    }
-}
-
-impl FromStr for Limit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            text => match text.parse() {
-                Ok(number) if number >= 0 => Ok(Self(Some(number))),
-                _ => Err("a number from 0, or 'none'".to_owned()),
-            },
-        }
-    }
-}
 
 /// What changes of a server or a store.
 #[derive(Debug, Args)]
@@ -51,7 +25,7 @@ pub struct UpdateArgs {
     pub unlabel: Vec<String>,
     /// Maximum number of tenants, or 'none'
     #[arg(long, value_name = "N|none")]
-    pub capacity: Option<Limit>,
+    pub capacity: Option<Limit<i32>>,
 }
 
 impl UpdateArgs {

@@ -2,6 +2,8 @@
 
 #![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
 
+mod platform;
+
 use axum::Json;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -21,7 +23,7 @@ use crate::kernel::filter::FilterField;
 use crate::kernel::{Pagination, Total, UserId};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(activity))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(activity)).merge(platform::routes())
 }
 
 /// Which rows of the log are wanted.
@@ -74,7 +76,8 @@ impl Filtered for ActivityParams {
 
 /// List what was done in the realm, the newest first
 ///
-/// A log can be long: its rows are not counted.
+/// A log can be long: its rows are not counted. What was done to tenants is in the platform's log,
+/// `/audit/platform`.
 #[utoipa::path(
     get,
     path = "/audit",

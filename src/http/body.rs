@@ -129,6 +129,11 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(reader).map(Some)
 }
 
+/// Such a field as services take it.
+pub(super) fn parsed<T>(given: Given<Parsed<T>>) -> Option<Option<T>> {
+    given.map(|value| value.map(|it| it.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

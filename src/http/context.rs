@@ -142,6 +142,13 @@ impl Reach for RequestContext {
         self.place.as_ref().and_then(|tenant| tenant.profile.limits.max_storage_bytes)
     }
 
+    async fn expect_sweep(&self) -> Result<(), AnyFailure> {
+        match &self.place {
+            Some(tenant) => self.api.0.app.expect_sweep(tenant.id).await,
+            None => Ok(()),
+        }
+    }
+
     async fn bucket(&self) -> Result<Bucket, AnyFailure> {
         match &self.place {
             Some(tenant) => self.api.0.app.bucket(tenant).await,

@@ -17,7 +17,7 @@ use super::path::InPath;
 use super::problem::Problem;
 use super::query::ListQuery;
 use crate::features::iam::custom_fields::{
-    self, AppliesTo, CustomField, CustomFieldType, CustomFieldUpdate, FieldName, NewCustomField,
+    self, AppliesTo, CustomField, CustomFieldType, CustomFieldUpdate, FieldName, FieldRef, NewCustomField,
 };
 use crate::features::iam::model::Changed;
 use crate::kernel::Description;
@@ -118,7 +118,7 @@ async fn show(
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let mut realm = request.realm().await?;
-    Ok(known.answer(&custom_fields::get(&mut realm, &request.caller, id).await?))
+    Ok(known.answer(&custom_fields::get(&mut realm, &request.caller, &FieldRef::Id(id)).await?))
 }
 
 /// What is to be changed of a custom field; what is not given stays.
@@ -153,7 +153,9 @@ async fn update(
     let CustomFieldChange { choices, required, description } = body;
     let change = CustomFieldUpdate { choices, required, description: description.map(|it| it.0), expected };
     let mut realm = request.realm().await?;
-    Ok(etag::changed(&custom_fields::update(&mut realm, &request.caller, id, &change).await?.0))
+    Ok(etag::changed(
+        &custom_fields::update(&mut realm, &request.caller, &FieldRef::Id(id), &change).await?.0,
+    ))
 }
 
 /// Delete a custom field with all its values
@@ -173,5 +175,5 @@ async fn delete(
     IfMatch(expected): IfMatch,
 ) -> Result<Json<Changed>, Problem> {
     let mut realm = request.realm().await?;
-    Ok(Json(custom_fields::delete(&mut realm, &request.caller, id, &expected).await?))
+    Ok(Json(custom_fields::delete(&mut realm, &request.caller, &FieldRef::Id(id), &expected).await?))
 }

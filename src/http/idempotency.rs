@@ -28,7 +28,7 @@ use super::tenants::recorded;
 use crate::features::iam::idempotency::{
     Asked, Attempt, Begun, IdempotencyError, IdempotencyKey, KeptAnswer, NotAKey,
 };
-use crate::features::provisioning::Provisioning;
+use crate::features::provisioning::{Provisioning, ProvisioningError};
 use crate::kernel::UserId;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -144,7 +144,12 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
 async fn found_again(context: &RequestContext, attempt: Uuid) -> Result<Response, Problem> {
     if context.claims.tenant_id.is_none() {
         let mut session = context.session().await?;
-        let found = Provisioning::recorded_by(&mut session.control, &context.caller, attempt).await?;
+        let found = Provisioning::recorded_by(&mut session.control, &context.caller, attempt).await;
+        // Who may change tenants and see no operations was refused nothing, and is shown none.
+        let found = match found {
+            Err(ProvisioningError::Access(_)) => None,
+            found => found?,
+        };
         if let Some(changed) = found {
             let mut response = recorded(&context.api, changed.operation, &changed);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

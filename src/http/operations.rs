@@ -23,10 +23,11 @@ use super::etag::IfNoneMatch;
 use super::list::{List, PageParams};
 use super::path::InPath;
 use super::problem::Problem;
-use super::query::ListQuery;
-use crate::features::provisioning::{OPERATION_KINDS, OperationFilter, OperationState, OperationView};
+use super::query::{Conditions, Filtered, FilteredQuery};
+use crate::features::provisioning::{OPERATION_FIELDS, OperationFilter, OperationView};
 use crate::features::tenants::{self, TenantRef};
-use crate::kernel::OperationId;
+use crate::kernel::filter::FilterField;
+use crate::kernel::{BatchId, OperationId};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let own = OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(resume));
@@ -40,14 +41,16 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct OperationParams {
     /// Of this tenant, by slug or id
     tenant: Option<String>,
-    /// In this state: planned, running, interrupted, stopped, rolling_back, done or rolled_back
-    state: Option<String>,
-    /// Of this kind, e.g. create
-    kind: Option<String>,
+    /// Of this batch
+    batch: Option<Uuid>,
     /// Only those that are not finished
     #[serde(default)]
     #[param(default = false)]
     open: bool,
+}
+
+impl Filtered for OperationParams {
+    const FIELDS: &'static [FilterField] = OPERATION_FIELDS;
 }
 
 /// Where a list of operations goes on.
@@ -65,25 +68,23 @@ struct Position {
     path = "/operations",
     operation_id = "listOperations",
     tag = "operations",
-    params(PageParams, OperationParams),
+    params(PageParams, OperationParams, Conditions<OperationParams>),
     responses((status = 200, body = List<OperationView>), Problem),
     extensions(("x-permission" = json!("operation:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter }: ListQuery<OperationParams>,
+    FilteredQuery { part, filter, conditions, .. }: FilteredQuery<OperationParams>,
 ) -> Result<Json<List<OperationView>>, Problem> {
     let page = part.page()?;
     let tenant = filter.tenant.as_deref().map(|text| {
         text.parse::<TenantRef>().map_err(|error| RequestError::query("tenant", error.to_string()))
     });
     let (tenant, after) = (tenant.transpose()?, part.position::<Position>()?);
-    let (states, kinds) =
-        (OperationState::ALL.map(|it| (it.as_str(), it)), OPERATION_KINDS.map(|it| (it, it)));
     let mut filter = OperationFilter {
-        state: RequestError::one_of("state", filter.state.as_deref(), &states)?,
-        kind: RequestError::one_of("kind", filter.kind.as_deref(), &kinds)?,
+        conditions,
+        batch: filter.batch.map(BatchId::from),
         open: filter.open,
         before: after.map(|at| (at.at, OperationId::from(at.id))),
         ..OperationFilter::default()

@@ -1,22 +1,17 @@
 //! `/settings`: what a realm says of signing in, and of how its apps write things.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use axum::response::Response;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::body::{Body, Parsed};
+use super::body::{Body, Given, Parsed, given, parsed};
 use super::context::RequestContext;
 use super::etag::{self, IfNoneMatch, RequiredIfMatch};
 use super::problem::Problem;
-use crate::features::iam::{
-    self, Currency, Language, Patch, RealmSettings, Registration, SettingsUpdate, TimeZone,
-};
+use crate::features::iam::{self, Currency, Language, RealmSettings, Registration, SettingsUpdate, TimeZone};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(show, update))
@@ -48,21 +43,15 @@ struct SettingsChange {
     /// BCP 47.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "de-AT")]
-    language: Patch<Language>,
+    language: Given<Parsed<Language>>,
     /// ISO 4217.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "EUR")]
-    currency: Patch<Currency>,
+    currency: Given<Parsed<Currency>>,
     /// A name of the IANA time zone database.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "Europe/Vienna")]
-    time_zone: Patch<TimeZone>,
-}
-
-/// A field that is given, be it null.
-fn given<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(reader: D) -> Result<Patch<T>, D::Error> {
-    let value = Option::<Parsed<T>>::deserialize(reader)?;
-    Ok(value.map_or(Patch::Remove, |Parsed(value)| Patch::Set(value)))
+    time_zone: Given<Parsed<TimeZone>>,
 }
 
 /// Change the realm's settings
@@ -87,9 +76,9 @@ async fn update(
 ) -> Result<Response, Problem> {
     let change = SettingsUpdate {
         registration: body.registration.map(|it| it.0),
-        language: body.language,
-        currency: body.currency,
-        time_zone: body.time_zone,
+        language: parsed(body.language),
+        currency: parsed(body.currency),
+        time_zone: parsed(body.time_zone),
         expected,
     };
     let mut realm = request.realm().await?;

@@ -54,6 +54,10 @@ impl files::Reach for TenantContext {
         files::Reach::most_bytes(&self.request)
     }
 
+    async fn expect_sweep(&self) -> Result<(), AnyFailure> {
+        files::Reach::expect_sweep(&self.request).await
+    }
+
     async fn bucket(&self) -> Result<Bucket, AnyFailure> {
         files::Reach::bucket(&self.request).await
     }

@@ -23,11 +23,10 @@ use super::context::RequestContext;
 use super::error::RequestError;
 use super::list::{List, NO_CURSOR, PageParams, cursor};
 use super::problem::Problem;
-use super::query::{InQuery, ListQuery};
+use super::query::{Conditions, Filtered, FilteredQuery, InQuery};
 use crate::features::provisioning::{CreateOutcome, Created, PlannedStep, plan_create};
-use crate::features::tenants::{
-    self, Selector, TenantFilter, TenantPosition, TenantSort, TenantState, TenantView,
-};
+use crate::features::tenants::{self, Selector, TenantFilter, TenantPosition, TenantSort, TenantView};
+use crate::kernel::filter::{Condition, FilterField};
 use crate::kernel::progress::Silent;
 use crate::kernel::{OperationId, TenantId, Word, text};
 use body::NewTenantBody;
@@ -41,22 +40,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct TenantParams {
-    /// In this state: provisioning, pooled, active, suspended, trashed, deleting or deleted; without it, all but
-    /// the pooled, the trashed and the deleted
-    state: Option<String>,
-    /// On this server
-    cluster: Option<String>,
-    /// In this object store
-    store: Option<String>,
-    /// Of this tier
-    #[param(example = "gold")]
-    tier: Option<String>,
-    /// Of this segment
-    #[param(example = "enterprise")]
-    segment: Option<String>,
-    /// Of this type of business
-    #[param(example = "law-firm")]
-    business_type: Option<String>,
     /// With this module
     #[param(example = "crm")]
     module: Option<String>,
@@ -79,38 +62,25 @@ struct Position {
     id: Uuid,
 }
 
+impl Filtered for TenantParams {
+    const FIELDS: &'static [FilterField] = tenants::FIELDS;
+}
+
 impl TenantParams {
-    fn filter(&self) -> Result<TenantFilter, RequestError> {
-        let states = TenantState::ALL.map(|it| (it.as_str(), it));
-        let state = RequestError::one_of("state", self.state.as_deref(), &states)?.map(Selector::state);
-        let conditions = self.r#where.as_deref().map(|text| {
+    fn filter(&self, conditions: &[Condition]) -> Result<TenantFilter, RequestError> {
+        let selected = self.r#where.as_deref().map(|text| {
             text.parse::<Selector>().map_err(|error| RequestError::query("where", error.to_string()))
         });
         let search = self.search.as_deref().map(|given| {
             let text = text::one_line("search", given, 1..=200);
             text.map_err(|reason| RequestError::query("search", reason))
         });
-        let (cluster, store) = (self.cluster.as_deref(), self.store.as_deref());
-        let word = |field: &'static str, given: &Option<String>| {
-            let word = given.as_deref().map(|text| {
-                text.parse::<Word>().map_err(|error| RequestError::query(field, error.to_string()))
-            });
-            word.transpose()
-        };
-        let all = [
-            state,
-            cluster.map(Selector::cluster),
-            store.map(Selector::store),
-            word("tier", &self.tier)?.as_ref().map(Selector::tier),
-            word("segment", &self.segment)?.as_ref().map(Selector::segment),
-            word("business_type", &self.business_type)?.as_ref().map(Selector::business_type),
-            word("module", &self.module)?.map(Selector::module),
-            conditions.transpose()?,
-        ];
-        Ok(TenantFilter {
-            selector: Selector::all_of(all.into_iter().flatten()),
-            search: search.transpose()?,
-        })
+        let module = self.module.as_deref().map(|text| {
+            text.parse::<Word>().map_err(|error| RequestError::query("module", error.to_string()))
+        });
+        let named = [module.transpose()?.map(Selector::module), selected.transpose()?];
+        let all = conditions.iter().map(Selector::field).chain(named.into_iter().flatten());
+        Ok(TenantFilter { selector: Selector::all_of(all), search: search.transpose()? })
     }
 }
 
@@ -120,16 +90,16 @@ impl TenantParams {
     path = "/tenants",
     operation_id = "listTenants",
     tag = "tenants",
-    params(PageParams, TenantParams),
+    params(PageParams, TenantParams, Conditions<TenantParams>),
     responses((status = 200, body = List<TenantView>), Problem),
     extensions(("x-permission" = json!("tenant:read"))),
     security(("token" = []))
 )]
 async fn list(
     request: RequestContext,
-    ListQuery { part, filter: given }: ListQuery<TenantParams>,
+    FilteredQuery { part, filter: given, conditions, .. }: FilteredQuery<TenantParams>,
 ) -> Result<Json<List<TenantView>>, Problem> {
-    let (page, filter) = (part.page()?, given.filter()?);
+    let (page, filter) = (part.page()?, given.filter(&conditions)?);
     let order = given.sort.as_deref().unwrap_or("slug");
     let (name, descending) = order.strip_prefix('-').map_or((order, false), |name| (name, true));
     let sort = RequestError::one_of("sort", Some(name), &TenantSort::WORDS)?.unwrap_or_default();

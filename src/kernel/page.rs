@@ -107,10 +107,24 @@ impl Pagination {
         Self { more, ..self }
     }
 
-    /// Whether all rows of a list stand on its first page, so that nobody has to count them.
-    #[must_use]
-    pub fn is_whole(page: Page, more: bool, is_first: bool) -> bool {
-        page.page == 1 && !more && is_first
+    /// Takes away the row that is one too many, and says where the page stands. Where all rows are on the first page
+    /// nobody has to count them: then `count` is not waited for.
+    ///
+    /// # Errors
+    /// Those of `count`.
+    pub async fn of<T, E>(
+        (page, total): (Page, Total),
+        rows: &mut Vec<T>,
+        is_first: bool,
+        count: impl Future<Output = Result<u64, E>>,
+    ) -> Result<Self, E> {
+        let more = page.cut(rows);
+        let counted = match total {
+            Total::None => None,
+            _ if page.page == 1 && !more && is_first => Some(rows.len() as u64),
+            _ => Some(count.await?),
+        };
+        Ok(Self::counted(page, (total, counted)).with_more(more))
     }
 }
 

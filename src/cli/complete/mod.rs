@@ -16,7 +16,7 @@ pub(super) use self::shells::{Bash, Powershell, Quoting};
 use super::usage;
 use crate::app::{App, CompletionSession};
 use crate::features::iam::model::{UserFilter, UserSort};
-use crate::features::iam::{IamError, Realm, groups, permissions, roles, users};
+use crate::features::iam::{IamError, Realm, custom_fields, groups, permissions, roles, users};
 use crate::features::migrations;
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
@@ -92,6 +92,17 @@ pub fn groups() -> ArgValueCompleter {
     in_realm(async |realm, _| {
         let groups = groups::list(realm, &Caller::System).await?;
         Ok(groups.into_iter().map(|group| group.name).collect())
+    })
+}
+
+/// Completes the names of custom fields in the realm that the command is for, of what `--of` names.
+#[must_use]
+pub fn custom_fields() -> ArgValueCompleter {
+    in_realm(async |realm, _| {
+        let of = usage::flag_value(shells::words(), "--of");
+        let mut all = custom_fields::list(realm, &Caller::System).await?;
+        all.retain(|field| of.as_ref().is_none_or(|of| of == field.applies_to.as_str()));
+        Ok(all.into_iter().map(|field| field.name).collect())
     })
 }
 

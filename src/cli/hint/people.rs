@@ -44,6 +44,11 @@ pub(super) fn rights(action: &RightsAction) -> Line {
         RightsAction::MoveGroupToTop(name, realm) => {
             Line::new("group move").arg(name).and("--to-top").realm(realm)
         }
+        RightsAction::ListCustomFields(realm) => Line::new("custom-field list").realm(realm),
+        RightsAction::ShowCustomField { name, of_groups, realm } => {
+            let of = if *of_groups { "--of groups" } else { "--of users" };
+            Line::new("custom-field show").arg(name).and(of).realm(realm)
+        }
         RightsAction::ListPermissions(realm) => Line::new("permission list").realm(realm),
         RightsAction::RegisterPermission(name, realm) => Line::new("permission register")
             .arg_or(name.as_ref(), "RESOURCE:ACTION")

@@ -1,14 +1,15 @@
 //! `nexus iam`, and what the nouns of a realm share: which realm, and how changes are shown.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
-use super::arguments::Input;
+use super::arguments::{Input, set_or_remove};
 use super::output::{Column, Row};
 use super::text::{self, Most};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::apply::{self, Difference, Document};
-use crate::features::iam::{self, Registration, SettingsUpdate};
+use crate::features::iam::{self, Currency, Language, Registration, SettingsUpdate, TimeZone};
+use crate::kernel::Expected;
 
 mod realm;
 mod views;
@@ -56,11 +57,14 @@ EXAMPLES
   nexus iam show --tenant acme
   nexus -o json iam show --tenant acme | jq -r .registration")]
     Show(ShowArgs),
-    /// Change who may register
+    /// Change a realm's settings: who may register, language, currency, time zone
     ///
     /// Who registers by the API confirms the address by a message before they can sign in. Usually nobody can.
+    /// Language, currency and time zone are for the apps, which find them in their database (nexus.settings).
     #[command(after_help = "\
 EXAMPLES
+  nexus iam set --language de-AT --currency EUR --time-zone Europe/Vienna --tenant acme
+  nexus iam set --no-currency --tenant acme                the apps have none any more
   nexus iam set --registration open --tenant acme          anybody
   nexus iam set --registration invited --tenant acme       with the token of an invitation
   nexus iam set --registration closed --tenant acme        nobody: users are created")]
@@ -77,10 +81,31 @@ pub struct ShowArgs {
 
 /// Arguments of `nexus iam set`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("setting").required(true).multiple(true).args(
+    ["registration", "language", "no_language", "currency", "no_currency", "time_zone", "no_time_zone"]
+))]
 pub struct SetArgs {
     /// Who may register by themselves
-    #[arg(long, value_name = "WHO", value_parser = who(), required = true)]
-    pub registration: Registration,
+    #[arg(long, value_name = "WHO", value_parser = who())]
+    pub registration: Option<Registration>,
+    /// Set the language (BCP 47), e.g. de-AT
+    #[arg(long, value_name = "TAG")]
+    pub language: Option<Language>,
+    /// Remove the language
+    #[arg(long, conflicts_with = "language")]
+    pub no_language: bool,
+    /// Set the currency (ISO 4217), e.g. EUR
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<Currency>,
+    /// Remove the currency
+    #[arg(long, conflicts_with = "currency")]
+    pub no_currency: bool,
+    /// Set the time zone (IANA), e.g. Europe/Vienna
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<TimeZone>,
+    /// Remove the time zone
+    #[arg(long, conflicts_with = "time_zone")]
+    pub no_time_zone: bool,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -119,8 +144,13 @@ pub async fn run(args: IamArgs, ctx: &Invocation) -> CommandResult {
         }
         Verb::Set(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let change =
-                SettingsUpdate { registration: Some(args.registration), ..SettingsUpdate::default() };
+            let change = SettingsUpdate {
+                registration: args.registration,
+                language: set_or_remove(args.language, args.no_language),
+                currency: set_or_remove(args.currency, args.no_currency),
+                time_zone: set_or_remove(args.time_zone, args.no_time_zone),
+                expected: Expected::Any,
+            };
             let (settings, _) = iam::update_settings(&mut realm, &ctx.caller(), &change).await?;
             ctx.screen.thing(&settings)?;
             Ok(Exit::Done)

@@ -1,6 +1,7 @@
 //! What is shown of a realm.
 
 use super::super::output::{Column, Row, Thing, row, thing, time_text};
+use crate::features::iam::custom_fields::CustomField;
 use crate::features::iam::groups::Branch;
 use crate::features::iam::model::{Changed, Group, PermissionView, Role, RoleDetail};
 use crate::features::iam::signin::Session;
@@ -172,6 +173,28 @@ thing! { it: DecisionView, it.allowed;
     "path": it.path.join(" > "),
     "condition": it.condition,
     "roles": it.roles.join(", "),
+}
+
+row! { it: CustomField, it.name;
+    text "name": it.name,
+    text "applies_to": it.applies_to.as_str(),
+    text "type": it.kind.as_str(),
+    text "choices": it.choices.join(","),
+    text "required": it.required,
+    text "description": it.description,
+    text "id": it.id,
+}
+
+thing! { it: CustomField, it.name;
+    "name": it.name,
+    "applies_to": it.applies_to.as_str(),
+    "type": it.kind.as_str(),
+    "choices": it.choices.join(", "),
+    "required": it.required,
+    "description": it.description,
+    "id": it.id,
+    "created_at": it.created_at,
+    "updated_at": it.updated_at,
 }
 
 thing! { it: RealmSettings, it.registration.as_str();

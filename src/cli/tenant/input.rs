@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::super::arguments::{self, Input};
+use super::super::arguments::{self, Input, Limit};
 use super::super::rows::{self, Cell, Fields, FromLine};
 use super::super::text::InputError;
-use super::profile::{Most, MostBytes};
+use super::profile::MostBytes;
 use crate::features::placement::PlacementRequest;
 use crate::features::tenants::{NewTenant, Profile, ProfileChange, UsageLimits};
 use crate::kernel::label::Label;
@@ -98,7 +98,7 @@ fn profile(fields: &mut Fields) -> Result<Profile, String> {
 
 /// A number, or nothing.
 fn most(cell: &str) -> Result<Value, String> {
-    limit(cell, Most::number)
+    limit(cell, Limit::number)
 }
 
 /// An amount of bytes, or nothing.

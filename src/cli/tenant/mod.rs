@@ -278,7 +278,8 @@ pub struct CreateArgs {
     #[arg(long)]
     pub detach: bool,
     /// Create many: a CSV or JSON lines file, or '-' for standard input
-    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath,
+          conflicts_with_all = ["max_users", "max_storage", "max_requests_a_month"])]
     pub from: Option<Input>,
     /// Create this many at once
     #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -4,31 +4,9 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::super::arguments::{Limit, set_or_remove};
 use crate::features::tenants::{Profile, ProfileChange, TenantError, UsageLimits};
 use crate::kernel::Word;
-
-/// A number from 0, or `none`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Most(Option<i64>);
-
-impl FromStr for Most {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = || text.parse().ok().filter(|number| *number >= 0);
-        match text {
-            "none" => Ok(Self(None)),
-            _ => number().map(|number| Self(Some(number))).ok_or("a number from 0, or 'none'"),
-        }
-    }
-}
-
-impl Most {
-    /// The number; `None`: no limit.
-    pub(super) fn number(self) -> Option<i64> {
-        self.0
-    }
-}
 
 /// Units of bytes; without one, bytes are meant.
 const UNITS: [(&str, i64); 9] = [
@@ -75,14 +53,14 @@ impl MostBytes {
 #[expect(clippy::struct_field_names, reason = "a field is its flag")]
 pub struct LimitArgs {
     /// Maximum number of users, or 'none'
-    #[arg(long, value_name = "N|none", conflicts_with = "from")]
-    pub max_users: Option<Most>,
+    #[arg(long, value_name = "N|none")]
+    pub max_users: Option<Limit<i64>>,
     /// Maximum size of its files in all, e.g. 10GB, or 'none'
-    #[arg(long, value_name = "SIZE|none", conflicts_with = "from")]
+    #[arg(long, value_name = "SIZE|none")]
     pub max_storage: Option<MostBytes>,
     /// Maximum number of requests to the API in a calendar month (UTC), or 'none'
-    #[arg(long, value_name = "N|none", conflicts_with = "from")]
-    pub max_requests_a_month: Option<Most>,
+    #[arg(long, value_name = "N|none")]
+    pub max_requests_a_month: Option<Limit<i64>>,
 }
 
 /// What operators call a new tenant, and how much it may use.
@@ -123,9 +101,9 @@ impl ProfileArgs {
 impl LimitArgs {
     fn limits(self) -> UsageLimits {
         UsageLimits {
-            max_users: self.max_users.and_then(Most::number),
+            max_users: self.max_users.and_then(Limit::number),
             max_storage_bytes: self.max_storage.and_then(MostBytes::number),
-            max_requests_a_month: self.max_requests_a_month.and_then(Most::number),
+            max_requests_a_month: self.max_requests_a_month.and_then(Limit::number),
         }
     }
 }
@@ -158,31 +136,24 @@ pub struct ProfileChangeArgs {
     /// Disable a module; may be repeated
     #[arg(long = "remove-module", value_name = "WORD")]
     pub remove_modules: Vec<Word>,
-    /// Maximum number of users, or 'none'
-    #[arg(long, value_name = "N|none", help_heading = "Limits")]
-    pub max_users: Option<Most>,
-    /// Maximum size of its files in all, e.g. 10GB, or 'none'
-    #[arg(long, value_name = "SIZE|none", help_heading = "Limits")]
-    pub max_storage: Option<MostBytes>,
-    /// Maximum number of requests to the API in a calendar month (UTC), or 'none'
-    #[arg(long, value_name = "N|none", help_heading = "Limits")]
-    pub max_requests_a_month: Option<Most>,
+    /// How much it may use
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 impl ProfileChangeArgs {
     /// The change.
     pub(super) fn change(self) -> ProfileChange {
-        let word = |given: Option<Word>, off: bool| given.map(Some).or(off.then_some(None));
         ProfileChange {
-            tier: word(self.tier, self.no_tier),
-            segment: word(self.segment, self.no_segment),
-            business_type: word(self.business_type, self.no_business_type),
+            tier: set_or_remove(self.tier, self.no_tier),
+            segment: set_or_remove(self.segment, self.no_segment),
+            business_type: set_or_remove(self.business_type, self.no_business_type),
             modules: None,
             add_modules: self.add_modules,
             remove_modules: self.remove_modules,
-            max_users: self.max_users.map(Most::number),
-            max_storage_bytes: self.max_storage.map(MostBytes::number),
-            max_requests_a_month: self.max_requests_a_month.map(Most::number),
+            max_users: self.limits.max_users.map(Limit::number),
+            max_storage_bytes: self.limits.max_storage.map(MostBytes::number),
+            max_requests_a_month: self.limits.max_requests_a_month.map(Limit::number),
         }
     }
 }

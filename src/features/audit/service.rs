@@ -59,16 +59,21 @@ pub struct Period {
     pub until: Option<OffsetDateTime>,
 }
 
-/// One page of rows, the newest first.
+/// One page of rows, the newest first, and whether older ones follow.
+///
+/// # Errors
+/// Without `audit:read`.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(
     control: &mut PgConnection,
     caller: &Caller,
     filter: &AuditFilter,
     page: Page,
-) -> Result<Vec<AuditView>, AuditError> {
+) -> Result<(Vec<AuditView>, bool), AuditError> {
     access::authorize(control, caller, &rights::AUDIT_READ, About::Platform).await?;
-    read_list(control, filter, page).await
+    let mut rows = store::page(control, filter, (page.fetched(), page.offset())).await?;
+    let more = page.cut(&mut rows);
+    Ok((rows, more))
 }
 
 /// The same for other features.
@@ -77,7 +82,7 @@ pub(in crate::features) async fn read_list(
     filter: &AuditFilter,
     page: Page,
 ) -> Result<Vec<AuditView>, AuditError> {
-    Ok(store::page(control, filter, page).await?)
+    Ok(store::page(control, filter, (i64::from(page.limit), page.offset())).await?)
 }
 
 /// Walks the whole chain, each hash computed anew, and compares its end and the anchors.
@@ -119,7 +124,7 @@ pub async fn anchor(
 }
 
 /// All that follows sees one state of the log.
-async fn snapshot(control: &mut PgConnection) -> Result<Transaction<'_>, AuditError> {
+pub(super) async fn snapshot(control: &mut PgConnection) -> Result<Transaction<'_>, AuditError> {
     let mut tx = transaction(control).await?;
     store::see_one_state(&mut tx).await?;
     Ok(tx)

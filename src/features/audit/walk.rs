@@ -134,14 +134,34 @@ impl Walk {
         }
     }
 
+    /// The position of the last row that was as it should be.
+    pub(super) fn last(&self) -> i64 {
+        self.next - 1
+    }
+
+    /// Ends a walk that does not go to the last row.
+    pub(super) fn pause(self) -> Result<End, Tampering> {
+        match self.tampering {
+            Some(tampering) => Err(tampering),
+            None => Ok(End {
+                rows: self.rows,
+                first: self.first,
+                last: self.next - 1,
+                hash: self.previous,
+                anchors: self.passed,
+            }),
+        }
+    }
+
     /// Ends the walk after the last row.
-    pub(super) fn end(self) -> Result<End, Tampering> {
+    pub(super) fn end(mut self) -> Result<End, Tampering> {
         let last = self.next - 1;
         if let Some(tampering) = self.tampering {
             return Err(tampering);
         }
-        let anchored = self.anchors.map(|anchor| anchor.position).max();
-        if self.rows == 0 {
+        let anchored = self.anchors.by_ref().map(|anchor| anchor.position).max();
+        // A later part may have none: what stands before it was there.
+        if self.rows == 0 && self.first == 1 {
             let recorded = self.recorded.map_or(0, |head| head.sequence);
             return Err(Tampering::Wiped { until: anchored.unwrap_or(0).max(recorded) });
         }
@@ -164,6 +184,6 @@ impl Walk {
         if let Some(until) = anchored {
             return Err(Tampering::TailCut { position: last + 1, until, anchored: true });
         }
-        Ok(End { rows: self.rows, first: self.first, last, hash: self.previous, anchors: self.passed })
+        self.pause()
     }
 }

@@ -2,9 +2,10 @@
 //! uploaded and downloaded goes between the client and the store, by URLs that are signed here.
 //!
 //! A fact feature. Knows that a realm has sessions and a bucket ([`Reach`]); not who opens them. Start reading at
-//! [`create`]; `sweep.rs` finishes what was left half done.
+//! [`create`]; `sweep.rs` finishes what was left half done, and `due/` knows where something may have been left.
 
 mod complete;
+mod due;
 mod error;
 mod model;
 mod reach;
@@ -14,6 +15,7 @@ mod sweep;
 
 pub use crate::infra::objects::{Bucket, Presigned as StoreRequest};
 pub use complete::complete;
+pub use due::{Expected, Sweeping, claim_sweeps, expect_sweep, settle_sweep};
 pub use error::FilesError;
 pub use model::{
     AttachedId, AttachedKind, Attachment, ContentType, Digest, Download, File, FileChange, FileFilter,
@@ -22,4 +24,4 @@ pub use model::{
 pub use reach::Reach;
 pub(in crate::features) use service::totals;
 pub use service::{create, delete, download, get, list, renew_upload, update, usage};
-pub use sweep::sweep;
+pub use sweep::{Swept, sweep};

@@ -21,6 +21,9 @@ pub trait Reach: Sync {
     /// How many bytes its files may have; none: as many as there are.
     fn most_bytes(&self) -> Option<i64>;
 
+    /// Makes known that something of the files will have to be swept, before it is written.
+    fn expect_sweep(&self) -> impl Future<Output = Result<(), AnyFailure>> + Send;
+
     /// The bucket, by the tenant's own key. Not asked for where the realm has none.
     fn bucket(&self) -> impl Future<Output = Result<Bucket, AnyFailure>> + Send;
 }

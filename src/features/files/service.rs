@@ -56,17 +56,11 @@ pub async fn list(
     work.authorize("file:read", &serde_json::Map::new())?;
     require_bucket(&work)?;
     let mut rows = store::page(work.session(), filter, page).await.map_err(IamError::of_rows)?;
-    let counted = match total {
-        Total::None => None,
-        total => {
-            let counted = store::count(work.session(), filter, total.limit()).await;
-            Some(counted.map_err(IamError::of_rows)?)
-        }
-    };
+    let counting = store::count(work.session(), filter, total.limit());
+    let place = Pagination::of((page, total), &mut rows, filter.after.is_none(), counting);
+    let place = place.await.map_err(IamError::of_rows)?;
     work.close().await?;
-    let more = page.cut(&mut rows);
-    let pagination = Pagination::counted(page, (total, counted)).with_more(more);
-    Ok((rows.iter().map(File::from).collect(), pagination))
+    Ok((rows.iter().map(File::from).collect(), place))
 }
 
 /// What the files take.
@@ -115,6 +109,7 @@ pub async fn create(at: &impl Reach, caller: &Caller, new: &NewFile) -> Result<(
     };
     let id = Uuid::now_v7();
     let key = object_key(id);
+    at.expect_sweep().await?;
     let mut realm = at.realm().await?;
     let mut work = realm.change(caller).await?;
     work.authorize("file:create", &new.attributes(owner))?;
@@ -233,6 +228,7 @@ pub async fn delete(
     id: Uuid,
     expected: &Expected,
 ) -> Result<Changed, FilesError> {
+    at.expect_sweep().await?;
     let mut realm = at.realm().await?;
     let mut work = realm.change(caller).await?;
     let row = store::lock(work.session(), id).await.map_err(IamError::of_rows)?;

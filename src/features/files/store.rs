@@ -268,6 +268,13 @@ pub(super) async fn take_due(realm: &mut PgConnection) -> Result<Vec<(Uuid, Stri
     .await?)
 }
 
+/// When the first of what is to be deleted is due.
+pub(super) async fn next_due(realm: &mut PgConnection) -> Result<Option<OffsetDateTime>, DbError> {
+    Ok(sqlx::query_scalar("select min(sweep_at) from nexus.files where sweep_at is not null")
+        .fetch_one(realm)
+        .await?)
+}
+
 /// Removes the rows of files whose objects are gone. Where somebody may still hold a URL for the upload, or be
 /// uploading by it, the row waits: what comes then is deleted, too.
 pub(super) async fn remove(realm: &mut PgConnection, ids: &[Uuid]) -> Result<(), DbError> {

@@ -2,6 +2,7 @@
 //! behind that dies is finished by the next round of any server.
 
 use serde_json::{Map, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::FilesError;
@@ -18,15 +19,24 @@ pub(super) type Due = Vec<(Uuid, String)>;
 /// Most times that one sweep of a realm takes some up: who left more waits for the next.
 const MOST: usize = 100;
 
+/// What a sweep of a realm came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// How many files it took up.
+    pub files: usize,
+    /// When what is left is due; `None`: nothing is left.
+    pub next: Option<OffsetDateTime>,
+}
+
 /// Deletes what is due in a realm: uploads that were not completed in time, what a process left behind that was
-/// killed, and what came by a URL that outlived its file. How many files it took up.
+/// killed, and what came by a URL that outlived its file.
 ///
 /// # Errors
 /// Without `file:delete` on all files; [`FilesError::NoBucket`]; when the store does not answer: then what was taken
 /// up is due again in a while.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError> {
-    let mut swept = 0;
+pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<Swept, FilesError> {
+    let mut swept = Swept { files: 0, next: None };
     for _ in 0..MOST {
         let due = {
             let mut realm = at.realm().await?;
@@ -38,6 +48,7 @@ pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError
                 // A change without a note is rolled back.
                 work.note("file.sweep", json!({ "files": due.len() }));
             }
+            swept.next = store::next_due(work.session()).await.map_err(IamError::of_rows)?;
             work.commit().await?;
             due
         };
@@ -46,7 +57,7 @@ pub async fn sweep(at: &impl Reach, caller: &Caller) -> Result<usize, FilesError
         }
         let bucket = at.bucket().await?;
         finish(at, &bucket, &due).await?;
-        swept += due.len();
+        swept.files += due.len();
     }
     Ok(swept)
 }

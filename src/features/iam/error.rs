@@ -1,7 +1,5 @@
 //! What can go wrong with users and their rights.
 
-use uuid::Uuid;
-
 use super::custom_fields::{FieldName, WrongField};
 use super::model::NameRef;
 use super::users::RefusedRow;
@@ -114,14 +112,22 @@ pub enum IamError {
     #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
     #[details(name, nearest)]
     FieldFilter { name: String, reason: String, nearest: Option<String> },
-    /// No custom field of that id.
-    #[error("no custom field {0} in this realm")]
+    /// No custom field of that id, or of that name.
+    #[error("no custom field {field} in this realm")]
     #[failure(NotFound, "custom_field_not_found")]
-    NoField(Uuid),
+    #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
+    #[hint(else, "see which there are" => RightsAction::ListCustomFields(at.clone()))]
+    #[details(field, nearest)]
+    NoField { field: String, nearest: Option<String>, at: InRealm },
     /// Users, or groups, have a custom field of that name already.
-    #[error("custom field {0:?} already exists")]
+    #[error("custom field {name:?} already exists")]
     #[failure(Conflict, "custom_field_exists")]
-    FieldExists(String),
+    #[hint(
+        "see it"
+            => RightsAction::ShowCustomField { name: name.clone(), of_groups: *groups, realm: at.clone() }
+    )]
+    #[details(name)]
+    FieldExists { name: String, groups: bool, at: InRealm },
     /// A custom field that contradicts itself, or is one too many.
     #[error("custom field {field:?}: {reason}")]
     #[failure(Invalid, "custom_field_invalid")]

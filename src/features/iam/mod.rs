@@ -40,8 +40,8 @@ pub use revocation::{RevocationHook, TokensOf};
 pub(in crate::features) use rows::RowsTx;
 pub use rules::Rules;
 pub use settings::{
-    Currency, Language, NotARegistration, NotASetting, Patch, RealmSettings, Registration, SettingsUpdate,
-    TimeZone, realm_settings, update_settings,
+    Currency, Language, NotARegistration, NotASetting, RealmSettings, Registration, SettingsUpdate, TimeZone,
+    realm_settings, update_settings,
 };
 pub(in crate::features) use store::{seed_administrator, seed_statement};
 pub use subject::{Subject, includes};

@@ -264,7 +264,7 @@ impl RealmTx<'_> {
     /// ends ([`Realm::write`]).
     pub(super) async fn room_for_users(&mut self) -> Result<Option<i64>, IamError> {
         let Some(most) = self.most_users else { return Ok(None) };
-        Ok(Some((most - store::count_users(&mut self.tx).await?).max(0)))
+        Ok(Some(store::room_for_users(&mut self.tx, most).await?))
     }
 
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.

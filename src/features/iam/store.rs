@@ -95,7 +95,15 @@ pub(super) async fn lock(realm: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// How many users there are, those left out that are deleted.
+/// How many more users there may be where there may be `most`; those that are deleted are not counted, nor more than
+/// matter.
+pub(super) async fn room_for_users(realm: &mut PgConnection, most: i64) -> Result<i64, DbError> {
+    let statement = "select $1 - count(*) from (
+                         select from nexus.users where deleted_at is null limit $1) as counted";
+    Ok(sqlx::query_scalar(statement).bind(most).fetch_one(realm).await?)
+}
+
+/// How many users the realm has, those left out that are deleted.
 pub(super) async fn count_users(realm: &mut PgConnection) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar("select count(*) from nexus.users where deleted_at is null")
         .fetch_one(realm)

@@ -126,7 +126,8 @@ impl Provisioning {
     ) -> Result<Renamed, ProvisioningError> {
         let caller = &access::authorize(control, caller, &rights::TENANT_UPDATE, name.about()).await?;
         let to = (slug, self.secrets.record_key());
-        Ok(tenants::rename(control, caller, &name.for_caller(caller), to, (expected, dry_run)).await?)
+        let how = (expected, dry_run, self.attempt.as_ref());
+        Ok(tenants::rename(control, caller, &name.for_caller(caller), to, how).await?)
     }
 
     /// Which key seals how much.

@@ -166,7 +166,7 @@ pub enum ProvisioningError {
     /// A statement on the control database or inside a tenant's.
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
-    Db(#[from] DbError),
+    Db(DbError),
     /// A change on a server.
     #[error(transparent)]
     #[failure(transparent)]
@@ -195,6 +195,16 @@ pub enum ProvisioningError {
     #[error(transparent)]
     #[failure(transparent)]
     Access(#[from] AccessError),
+}
+
+impl From<DbError> for ProvisioningError {
+    fn from(error: DbError) -> Self {
+        // The line of an operation is written with the mark of its request's key.
+        if error.violates("operations_attempt_holds") {
+            return Self::Administrator(IamError::Overtaken);
+        }
+        Self::Db(error)
+    }
 }
 
 impl ProvisioningError {

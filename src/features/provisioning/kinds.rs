@@ -20,7 +20,7 @@ const KINDS: [(&str, Outline, Outline); 10] = [
 ];
 
 /// The kinds' names.
-pub const NAMES: [&str; 10] =
+pub(super) const NAMES: [&str; 10] =
     ["create", "adopt", "pool", "claim", "suspend", "resume", "delete", "undelete", "purge", "repair"];
 
 /// Whether an operation of this kind makes a tenant that nobody uses yet.

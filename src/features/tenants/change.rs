@@ -14,6 +14,7 @@ use super::service::{TenantRef, look_up, read};
 use super::store;
 use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
+use crate::features::iam::idempotency::{self, Attempt};
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{PgConnection, durable_transaction, transaction};
 use crate::kernel::label::Label;
@@ -32,6 +33,8 @@ pub struct Change {
     pub batch: Option<BatchId>,
     /// What the tenant must be like.
     pub expected: Expected,
+    /// The attempt to carry out a request once that it is a part of.
+    pub attempt: Option<Attempt>,
 }
 
 /// What came of a change.
@@ -134,10 +137,19 @@ pub async fn update(
         (false, false) => ChangeOutcome::Updated,
     };
     if outcome == ChangeOutcome::Updated {
+        mark(&mut tx, change.attempt.as_ref()).await?;
         write_facts(&mut tx, caller, &tenant, (&before, &after), change.batch).await?;
     }
     tx.commit().await?;
     Ok(Updated { id, slug: tenant.slug, outcome, before, after })
+}
+
+/// Marks the request that a change belongs to as carried out, in the change's own transaction.
+async fn mark(tx: &mut PgConnection, attempt: Option<&Attempt>) -> Result<(), TenantError> {
+    match attempt {
+        Some(attempt) => Ok(idempotency::mark(tx, attempt).await.map_err(Box::new)?),
+        None => Ok(()),
+    }
 }
 
 async fn write_facts(
@@ -227,7 +239,7 @@ pub(in crate::features) async fn rename(
     caller: &Authorized<'_>,
     name: &TenantRef,
     (slug, key): (&Slug, &RecordKey),
-    (expected, dry_run): (&Expected, bool),
+    (expected, dry_run, attempt): (&Expected, bool, Option<&Attempt>),
 ) -> Result<Renamed, TenantError> {
     let id = match read(connection, caller, name).await {
         Ok(tenant) => tenant.id,
@@ -257,6 +269,7 @@ pub(in crate::features) async fn rename(
     }
     let outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Renamed };
     if !dry_run {
+        mark(&mut tx, attempt).await?;
         // Waits for whoever is about to take the slug.
         let set = store::set_slug(&mut tx, id, slug, key).await;
         set.map_err(|error| if error.violates(store::SLUG_INDEX) { taken() } else { error.into() })?;

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::features::access::AccessError;
+use crate::features::iam::IamError;
 use crate::infra::db::DbError;
 use crate::kernel::{Failure, Stale, TenantId};
 
@@ -91,6 +92,10 @@ pub enum TenantError {
     #[error(transparent)]
     #[failure(transparent)]
     Stale(#[from] Stale),
+    /// Another try of the same request has taken its Idempotency-Key meanwhile.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Attempt(#[from] Box<IamError>),
     /// A statement failed.
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]

@@ -9,6 +9,7 @@ mod env;
 mod error;
 mod life;
 mod list;
+mod log;
 mod model;
 mod profile;
 pub mod sealed;
@@ -24,12 +25,13 @@ pub use life::{Life, Suspension, Trash};
 pub(in crate::features) use life::{condemn, due, is_due, suspend, suspend_again, trash};
 pub(in crate::features) use list::read_each;
 pub use list::{each, list, page};
+pub use log::log;
 pub use model::{
     Adoption, Facts, NewTenant, Resources, Tenant, TenantFilter, TenantPosition, TenantSort, TenantState,
     TenantView,
 };
 pub use profile::{MOST_MODULES, Profile, ProfileChange, UsageLimits};
-pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
+pub use selector::{FIELDS, KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};
 pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};
 pub(in crate::features) use store::{

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::body::{Body, Given, Parsed, given};
+use super::super::body::{Body, Given, Parsed, given, parsed};
 use super::super::context::RequestContext;
 use super::super::error::RequestError;
 use super::super::etag::{self, IfMatch, IfNoneMatch};
@@ -124,9 +124,10 @@ async fn update(
             return Err(RequestError::body("/slug", "it is changed by itself").into());
         }
         let (to, how) = ((&name, slug), (&expected, false));
-        session.provisioning.rename(&mut session.control, &request.caller, to, how).await?.id
+        let provisioning = session.provisioning.clone().attempted(request.attempt());
+        provisioning.rename(&mut session.control, &request.caller, to, how).await?.id
     } else {
-        let change = body.into_change(expected)?;
+        let change = Change { attempt: request.attempt(), ..body.into_change(expected)? };
         tenants::update(&mut session.control, &request.caller, &name, &change, false).await?.id
     };
     let tenant = tenants::get(&mut session.control, &request.caller, &TenantRef::Id(id)).await?;
@@ -144,11 +145,10 @@ impl TenantChange {
     }
 
     fn into_change(self, expected: Expected) -> Result<Change, Problem> {
-        let word = |given: Given<Parsed<Word>>| given.map(|word| word.map(|it| it.0));
         let profile = ProfileChange {
-            tier: word(self.tier),
-            segment: word(self.segment),
-            business_type: word(self.business_type),
+            tier: parsed(self.tier),
+            segment: parsed(self.segment),
+            business_type: parsed(self.business_type),
             modules: self.modules.map(|all| all.into_iter().map(|it| it.0).collect()),
             ..self.limits.change()?
         };

@@ -46,6 +46,9 @@ actions! {
         ShowGroupTree(InRealm),
         /// Move a group out of the one that it is in.
         MoveGroupToTop(String, InRealm),
+        ListCustomFields(InRealm),
+        /// `of_groups`: of groups, else of users.
+        ShowCustomField { name: String, of_groups: bool, realm: InRealm },
         ListPermissions(InRealm),
         /// `None`: one that the reader chooses.
         RegisterPermission(Option<String>, InRealm),

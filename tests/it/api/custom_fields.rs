@@ -247,3 +247,39 @@ fn a_realm_of_an_older_version_has_users_without_fields() {
     let slip = json!({ "email": "cy@acme.example", "fields": { "team": "eu" } });
     assert_eq!(server.change("POST", "/users", &token, &slip).problem().1, "fields_invalid");
 }
+
+#[test]
+fn the_values_of_many_go_in_portions_and_what_stopped_halfway_is_finished() {
+    let (world, server, token) = acme_and_token();
+    let level = define(&server, &token, &json!({ "applies_to": "users", "name": "level", "type": "number" }));
+    define(&server, &token, &json!({ "applies_to": "users", "name": "note", "type": "text" }));
+    world.tenant_sql(
+        "acme",
+        "insert into nexus.users (id, email, email_key, name, state, fields)
+         select gen_random_uuid(), 'u' || n || '@acme.example', 'u' || n || '@acme.example', '', 'active',
+                jsonb_build_object('level', n, 'note', 'x')
+         from generate_series(1, 5000) as n",
+    );
+    let left = "select count(*) filter (where fields ? 'level'), count(*) filter (where fields ? 'note')
+                from nexus.users";
+    let path = format!("/custom-fields/{level}");
+    let dying = ApiServer::start_to(&world, &[], ("custom_field.cleared", "kill"));
+    let waiting = dying.send_only("DELETE", &path, &[&bearer(&token)], &[]);
+    assert_eq!(dying.died(), Some(9));
+    drop(waiting);
+    assert_eq!(world.tenant_sql("acme", left), ["3000|5000"]);
+    assert_eq!(server.get(&path, &token).ok()["name"], "level");
+    let planned = ["--dry-run", "custom-field", "delete", "level", "--of", "users", "--tenant", "acme"];
+    assert_eq!(world.json(&planned)["outcome"], "planned");
+    assert_eq!(world.tenant_sql("acme", left), ["3000|5000"]);
+    assert_eq!(server.send("DELETE", &path, &[&bearer(&token)], &[]).ok()["outcome"], "done");
+    assert_eq!(world.tenant_sql("acme", left), ["0|5000"]);
+    assert_eq!(server.get(&path, &token).problem(), (404, "custom_field_not_found".to_owned()));
+    let log = server.get("/audit?action[contains]=custom_field", &token).ok();
+    let values: Vec<_> = log["data"].as_array().unwrap().iter().map(|row| &row["detail"]["values"]).collect();
+    assert_eq!(
+        each(&log, "action")[..3],
+        ["custom_field.delete", "custom_field.clear", "custom_field.clear"]
+    );
+    assert_eq!(values[..3], [&json!(3000), &json!(2000), &json!(2000)]);
+}

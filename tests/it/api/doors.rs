@@ -30,7 +30,12 @@ updateRole | role update Accountant --name Keeper | PATCH /roles/Accountant {"na
 createGroup | group create Office | POST /groups {"name":"Office"}
 createGroup | group create Finance --parent Office --description counts | POST /groups {"name":"Finance","parent":"Office","description":"counts"}
 updateGroup | group update Office --description everybody | PATCH /groups/Office {"description":"everybody"}
+createCustomField | custom-field create team --of users --type choice --choice eu --choice us --description where | POST /custom-fields {"applies_to":"users","name":"team","type":"choice","choices":["eu","us"],"description":"where"}
+createCustomField | custom-field create level --of groups --type number --required | POST /custom-fields {"applies_to":"groups","name":"level","type":"number","required":true}
+updateCustomField | custom-field update level --of groups --optional --description rank | PATCH /custom-fields/{level} {"required":false,"description":"rank"}
+updateSettings | iam set --registration invited --language de-AT --currency EUR | PATCH /settings {"registration":"invited","language":"de-AT","currency":"EUR"}
 createUser | user create --email bob@doors.example --role Viewer --group Office --set level=3 --reveal | POST /users?invite=true {"email":"bob@doors.example","roles":["Viewer"],"groups":["Office"],"profile":{"level":3}}
+updateUser | user update bob@doors.example --field team=eu | PATCH /users/{bob} {"fields":{"team":"eu"}}
 updateUser | user update bob@doors.example --name Bob --set team=eu --set level=null | PATCH /users/{bob} {"name":"Bob","profile":{"team":"eu","level":null}}
 createUsers | user create --from people.jsonl --reveal | POST /users/bulk?invite=true {"users":[{"email":"cy@doors.example","roles":["User"]},{"email":"bob@doors.example"}]}
 grantRoleToUser | role grant Keeper --user cy@doors.example | PUT /users/{cy}/roles/Keeper
@@ -53,6 +58,9 @@ listPermissions | permission list | GET /permissions?limit=100
 listGroups | group list | GET /groups
 getGroup | group show Finance | GET /groups/Finance
 listMembers | group members Office | GET /groups/Office/members
+listCustomFields | custom-field list | GET /custom-fields
+getCustomField | custom-field show team --of users | GET /custom-fields/{team}
+getSettings | iam show | GET /settings
 ";
 
 /// What is refused.
@@ -92,6 +100,12 @@ deleteGroup | group delete Office --yes --confirm Office | DELETE /groups/Office
 listMembers | group members Nope | GET /groups/Nope/members | group_not_found
 addMember | group add Office NOBODY | PUT /groups/Office/members/NOBODY | user_not_found
 removeMember | group remove Office NOBODY | DELETE /groups/Office/members/NOBODY | user_not_found
+createCustomField | custom-field create team --of users --type text | POST /custom-fields {"applies_to":"users","name":"team","type":"text"} | custom_field_exists
+createCustomField | custom-field create x --of users --type text --choice y | POST /custom-fields {"applies_to":"users","name":"x","type":"text","choices":["y"]} | custom_field_invalid
+getCustomField | custom-field show nope --of users | GET /custom-fields/NOBODY | custom_field_not_found
+updateCustomField | custom-field update team --of users --choice us | PATCH /custom-fields/{team} {"choices":["us"]} | choice_in_use
+deleteCustomField | custom-field delete team --of groups | DELETE /custom-fields/NOBODY | custom_field_not_found
+updateSettings | iam set --time-zone Mars/Base | PATCH /settings {"time_zone":"Mars/Base"} | time_zone_unknown
 "#;
 
 /// What is taken back in the end.
@@ -106,6 +120,8 @@ revokeRoleFromGroup | role revoke Manager --group Finance | DELETE /groups/Finan
 disallowRole | role disallow Keeper user:* | DELETE /roles/Keeper/permissions/user:*
 removeMember | group remove Finance cy@doors.example | DELETE /groups/Finance/members/{cy}
 moveGroup | group move Finance --to-top | POST /groups/Finance/move {"to":null}
+deleteCustomField | custom-field delete team --of users --yes --confirm team | DELETE /custom-fields/{team}
+updateSettings | iam set --no-currency --time-zone Europe/Vienna | PATCH /settings {"currency":null,"time_zone":"Europe/Vienna"}
 deleteUser | user delete bob@doors.example --yes --confirm bob@doors.example | DELETE /users/{bob}
 undeleteUser | user undelete bob@doors.example | POST /users/{bob}/undelete
 deleteGroup | group delete Finance --yes --confirm Finance | DELETE /groups/Finance
@@ -113,8 +129,9 @@ deleteRole | role delete Keeper --yes --confirm Keeper | DELETE /roles/Keeper
 "#;
 
 /// Verbs that the API has no operation for.
-const COMMAND_LINE_ONLY: [&str; 8] = [
+const COMMAND_LINE_ONLY: [&str; 9] = [
     "group tree",
+    "iam apply",
     "user export",
     "user factor confirm",
     "user factor enrol",
@@ -125,7 +142,8 @@ const COMMAND_LINE_ONLY: [&str; 8] = [
 ];
 
 /// Operations that the command line, whose caller may do everything, is never refused.
-const NEVER_REFUSED: [&str; 4] = ["listGroups", "listPermissions", "listRoles", "registerPermission"];
+const NEVER_REFUSED: [&str; 6] =
+    ["getSettings", "listCustomFields", "listGroups", "listPermissions", "listRoles", "registerPermission"];
 
 /// A session of Bob's in both realms, and the id of nobody.
 const SESSION: &str = "0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d";
@@ -192,7 +210,17 @@ impl Doors {
                 path = path.replace(&format!("{{{name}}}"), &self.sql("sent", &email)[0]);
             }
         }
+        for name in ["team", "level"] {
+            if path.contains(&format!("{{{name}}}")) {
+                let field = format!("select id from nexus.custom_fields where name = '{name}'");
+                path = path.replace(&format!("{{{name}}}"), &self.sql("sent", &field)[0]);
+            }
+        }
         match &operation.body {
+            // Settings are changed by whoever says what they saw.
+            Some(body) if path == "/settings" => {
+                self.server.send_json(operation.method, &path, &[&bearer(&self.token), "If-Match: *"], body)
+            }
             Some(body) => self.server.change(operation.method, &path, &self.token, body),
             None => self.server.send(operation.method, &path, &[&bearer(&self.token)], &[]),
         }
@@ -201,7 +229,7 @@ impl Doors {
     /// All rows of a realm's identity, without ids and times. Ann signed in to one of them.
     fn rows(&self, slug: &str) -> Vec<String> {
         [
-            "select email, name, state, profile, password_hash is not null, deleted_at is not null
+            "select email, name, state, profile, fields, password_hash is not null, deleted_at is not null
              from nexus.users order by email",
             "select name, description, built_in from nexus.roles order by name",
             "select roles.name, permission, condition from nexus.role_permissions
@@ -215,6 +243,9 @@ impl Doors {
             "select groups.name, roles.name from nexus.group_roles join nexus.groups on groups.id = group_id
              join nexus.roles on roles.id = role_id order by 1, 2",
             "select name, description from nexus.permissions order by 1",
+            "select applies_to, name, type, choices, required, description from nexus.custom_fields order by 1, 2",
+            "select key, value from nexus.settings order by 1",
+            "select registration from nexus.sign_in_settings",
             "select email, client, revoked_at is not null from nexus.sessions join nexus.users on users.id = user_id
              where email not like 'ann@%' order by 1, 2",
             "select action, email, detail from nexus.audit_log left join nexus.users on users.id = user_id
@@ -230,7 +261,7 @@ impl Doors {
         self.world.control_sql(&format!(
             "select action, detail::jsonb - 'user' from control.audit_log
              where tenant_id = (select id from control.tenants where slug = '{slug}')
-               and action ~ '^(user|role|group|permission)[.]' and action <> 'user.sign_in'
+               and action ~ '^(user|role|group|permission|custom_field|settings)[.]' and action <> 'user.sign_in'
              order by audit_log.id"
         ))
     }
@@ -321,8 +352,12 @@ fn every_operation_and_every_verb_has_both_doors_or_is_named() {
     let refused: BTreeSet<&str> = refused.chain(NEVER_REFUSED).collect();
     assert_eq!(tried, refused, "each is done, and is refused");
     let page = server.send("GET", "/openapi.json", &[], &[]).ok();
-    let of_identity =
-        |it: &&Value| matches!(it["tags"][0].as_str(), Some("users" | "roles" | "groups" | "permissions"));
+    let of_identity = |it: &&Value| {
+        matches!(
+            it["tags"][0].as_str(),
+            Some("users" | "roles" | "groups" | "permissions" | "custom-fields" | "settings")
+        )
+    };
     let methods =
         page["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
     let there: BTreeSet<&str> =
@@ -332,14 +367,14 @@ fn every_operation_and_every_verb_has_both_doors_or_is_named() {
     let names =
         std::fs::read_dir(manual).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     let verb = |name: String| Some(name.strip_prefix("nexus-")?.strip_suffix(".1")?.replace('-', " "));
-    let nouns = ["user ", "role ", "group ", "permission "];
+    let nouns = ["user ", "role ", "group ", "permission ", "custom field ", "iam "];
     let verbs: BTreeSet<String> =
         names.filter_map(verb).filter(|verb| nouns.iter().any(|noun| verb.starts_with(noun))).collect();
     let is_leaf = |verb: &&String| !verbs.iter().any(|other| other.starts_with(&format!("{verb} ")));
     let leaves: BTreeSet<&str> = verbs.iter().filter(is_leaf).map(String::as_str).collect();
     let mut known: BTreeSet<&str> = COMMAND_LINE_ONLY.into();
     for operation in &all {
-        let words = operation.cli.join(" ");
+        let words = operation.cli.join(" ").replace("custom-field", "custom field");
         known.extend(leaves.iter().filter(|leaf| words == **leaf || words.starts_with(&format!("{leaf} "))));
     }
     assert_eq!(leaves, known);

@@ -88,10 +88,14 @@ fn usage(server: &ApiServer, token: &str) -> [i64; 4] {
 
 /// Waits until a server that was just started has swept a tenant's files; the states of those that stay.
 fn swept(world: &World, states: &[&str], objects_left: usize) {
+    world.control_sql(DUE);
     let _sweeping = ApiServer::start(world);
     world.until(&world.database_of("acme"), STATES, |found| found == states);
     assert_eq!(objects(world, "acme"), objects_left);
 }
+
+/// A look at the files of each tenant that has some on the way is due.
+const DUE: &str = "update control.file_sweeps set due_at = now()";
 
 const STATES: &str = "select state from nexus.files order by id";
 
@@ -433,6 +437,7 @@ fn a_request_waits_for_no_sweep() {
     let file = world.machine().path("pause");
     std::fs::write(&file, "").unwrap();
     let pause = format!("pause:{}", file.display());
+    world.control_sql(DUE);
     let sweeping = ApiServer::start_to(&world, &[], ("files.marked", &pause));
     world.until(&world.database_of("acme"), STATES, |states| states == ["deleting"]);
     // The sweep stands still from here on.
@@ -631,4 +636,67 @@ fn files_take_no_more_than_the_tenant_may_have() {
     assert_eq!(complete(&server, &token, &two[1]).problem(), code(403, "storage_limit_reached"));
     assert_eq!(call(&server, "DELETE", &place(&two[0]), &token)["outcome"], "done");
     assert_eq!(complete(&server, &token, &two[1]).status, 200);
+}
+
+#[test]
+fn a_server_looks_only_into_realms_where_files_are_on_the_way() {
+    let world = World::new();
+    // The last by its slug and by its age.
+    for slug in ["acme", "birch", "cedar", "zebra"] {
+        world.tenant_of(slug, "ann@acme.example", PASSWORD);
+    }
+    let server = ApiServer::start(&world);
+    let token = server.token("zebra", "ann@acme.example", PASSWORD);
+    let due = "select slug, due_at > now() + interval '5 hours', due_at < now() + interval '6 hours'
+               from control.file_sweeps join control.tenants on id = tenant_id";
+    assert!(world.control_sql(due).is_empty());
+    asked(&server, &token, &new("late.txt", CONTENT.len()));
+    assert_eq!(world.control_sql(due), ["zebra|t|t"]);
+    // It is written once in an hour.
+    world.control_sql("update control.file_sweeps set expected_at = now() - interval '3 hours'");
+    let expected = world.control_sql("select expected_at from control.file_sweeps");
+    asked(&server, &token, &new("later.txt", CONTENT.len()));
+    assert_eq!(world.control_sql("select expected_at from control.file_sweeps"), expected);
+    world.tenant_sql("zebra", "update nexus.files set upload_until = upload_until - interval '25 hours',
+                                                      sweep_at = sweep_at - interval '25 hours' where name = 'late.txt'");
+    world.control_sql(DUE);
+    drop(server);
+    let own =
+        "select count(*) from pg_stat_activity join control.tenants on datname = database_name where slug";
+    world.until(&world.control, &format!("{own} = 'zebra'"), |found| found == ["0"]);
+    let _sweeping = ApiServer::start(&world);
+    world.until(&world.database_of("zebra"), STATES, |found| found == ["pending"]);
+    // A session in a realm stays open for a while: there would be some.
+    assert_eq!(world.control_sql(&format!("{own} <> 'zebra'")), ["0"]);
+    // What is left is looked at when it is due.
+    let next = "select slug, due_at > now() + interval '23 hours' from control.file_sweeps
+                join control.tenants on id = tenant_id";
+    world.until(&world.control, next, |found| found == ["zebra|t"]);
+}
+
+#[test]
+fn a_tenant_without_files_on_the_way_is_looked_at_no_more() {
+    let (world, server, token) = acme_and_token();
+    ready(&server, &token, "a.txt");
+    let known = "select tenant_id is not null, due_at > now() + interval '5 hours' from control.file_sweeps";
+    // A server may remember that it wrote the row.
+    world.control_sql(DUE);
+    let second = ApiServer::start(&world);
+    world.until(&world.control, known, |found| found == ["t|t"]);
+    drop(second);
+    world.control_sql(
+        "update control.file_sweeps set due_at = now(), expected_at = now() - interval '3 hours'",
+    );
+    let third = ApiServer::start(&world);
+    world.until(&world.control, known, <[String]>::is_empty);
+    drop(third);
+    // One that is not in use keeps what it has, and one that is gone for good has nothing.
+    world.control_sql(
+        "insert into control.file_sweeps (tenant_id, due_at) select id, now() from control.tenants",
+    );
+    world
+        .control_sql("insert into control.file_sweeps (tenant_id, due_at) values (gen_random_uuid(), now())");
+    world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+    let _fourth = ApiServer::start(&world);
+    world.until(&world.control, known, |found| found == ["t|t"]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{acme_and_token, each, user};
+use super::{acme_and_token, each, operated, user};
 use crate::support::api::ApiServer;
 
 fn emails(server: &ApiServer, token: &str, query: &str) -> Vec<String> {
@@ -156,4 +156,125 @@ fn a_last_page_that_is_just_full_has_no_next() {
     }
     let log = server.get("/audit?action=user.create&limit=3", &token).ok();
     assert_eq!((log["data"].as_array().unwrap().len(), &log["pagination"]["next"]), (3, &Value::Null));
+}
+
+#[test]
+fn tenants_are_filtered_by_what_operators_call_them() {
+    let (world, server, token) = operated("Auditor");
+    for (slug, rest) in [
+        ("ash", &["--name", "Ash Ltd", "--tier", "gold", "--segment", "enterprise"][..]),
+        ("beech", &["--name", "Beech 100%", "--tier", "silver", "--business-type", "law-firm"]),
+        ("cedar", &[]),
+        ("date", &["--tier", "gold"]),
+    ] {
+        world.ok(&[&["tenant", "create", slug], rest].concat());
+    }
+    world.ok(&["tenant", "suspend", "date", "--reason", "unpaid"]);
+    world.ok(&["--yes", "tenant", "delete", "cedar", "--confirm", "cedar"]);
+    world.control_sql("update control.tenants set created_at = '2020-01-01T00:00:00Z' where slug = 'beech'");
+    for (query, expected) in [
+        ("state=active", vec!["ash", "beech"]),
+        ("state[in]=suspended,trashed", vec!["cedar", "date"]),
+        // Without a word for them those that are deleted stay out.
+        ("state[ne]=active", vec!["date"]),
+        ("tier=gold", vec!["ash", "date"]),
+        ("tier[ne]=gold", vec!["beech"]),
+        ("tier[in]=gold,silver&state=active", vec!["ash", "beech"]),
+        ("segment[ne]=enterprise", vec!["beech", "date"]),
+        ("business_type=law-firm", vec!["beech"]),
+        ("slug[contains]=E", vec!["beech", "date"]),
+        ("slug[in]=ash,date&sort=-slug&limit=1", vec!["date"]),
+        ("name=Ash%20Ltd", vec!["ash"]),
+        ("name[contains]=100%25", vec!["beech"]),
+        ("name[contains]=1_0", vec![]),
+        ("cluster=default&store[ne]=default", vec![]),
+        ("created_at[lt]=2020-01-01T00:00:00.000001Z", vec!["beech"]),
+        ("created_at[lt]=2020-01-01T00:00:00Z", vec![]),
+        ("created_at[gt]=2020-01-01T00:00:00Z", vec!["ash", "date"]),
+        ("tier=gold&where=state=suspended", vec!["date"]),
+    ] {
+        let found = server.get(&format!("/tenants?{query}"), &token).ok();
+        assert_eq!(each(&found, "slug"), expected, "{query}");
+    }
+    let first = server.get("/tenants?tier[in]=gold,silver&limit=2", &token).ok();
+    assert_eq!((&first["pagination"]["total"], each(&first, "slug")), (&json!(3), vec!["ash", "beech"]));
+    let next = first["pagination"]["next"].as_str().unwrap();
+    let rest = server.get(&format!("/tenants?tier[in]=gold,silver&limit=2&cursor={next}"), &token).ok();
+    assert_eq!(each(&rest, "slug"), ["date"]);
+    for (query, reason, hint) in [
+        ("teir[in]=gold", "not filtered by it", Some("tier[in]")),
+        ("segmnt=x", "no field", Some("segment")),
+        ("tier[gt]=gold", "compared by eq, ne, in", None),
+        ("state=activ", "one of provisioning", Some("active")),
+        ("created_at=2020-01-01T00:00:00Z", "compared by lt, gt", None),
+        ("labels[in]=x", "not filtered by it", None),
+    ] {
+        let (said, hints) = refused(&server, &token, &format!("/tenants?{query}"));
+        assert!(said.contains(reason), "{query}: {said}");
+        match hint {
+            Some(hint) => assert_eq!(hints, [format!("did you mean {hint}?")], "{query}"),
+            None => assert!(hints.len() < 2, "{query}: {hints:?}"),
+        }
+    }
+}
+
+#[test]
+fn operations_are_filtered_by_what_was_done_by_whom_and_when() {
+    let (world, server, token) = operated("Auditor");
+    for slug in ["ash", "beech"] {
+        world.tenant(slug);
+    }
+    world.ok(&["tenant", "suspend", "ash", "--reason", "unpaid"]);
+    world.control_sql("update control.operations set caller = 'machine:eve' where kind = 'suspend'");
+    world.control_sql(
+        "update control.operations set created_at = '2020-01-01T00:00:00Z', finished_at = '2020-01-01T00:01:00Z'
+         from control.tenants where tenants.id = tenant_id and slug = 'beech'",
+    );
+    // Nobody is at work on it.
+    world.control_sql(
+        "insert into control.operations (id, tenant_id, kind, state, caller)
+         select gen_random_uuid(), id, 'repair', 'running', 'system' from control.tenants where slug = 'beech'",
+    );
+    let found = |query: &str| {
+        let list = server.get(&format!("/operations?{query}"), &token).ok();
+        let mut all: Vec<String> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| format!("{} {}", row["tenant"].as_str().unwrap(), row["kind"].as_str().unwrap()))
+            .collect();
+        all.sort();
+        all
+    };
+    for (query, expected) in [
+        ("kind=suspend", vec!["ash suspend"]),
+        ("kind[in]=suspend,repair", vec!["ash suspend", "beech repair"]),
+        ("kind[ne]=create", vec!["ash suspend", "beech repair"]),
+        ("state=interrupted", vec!["beech repair"]),
+        ("state[ne]=done", vec!["beech repair"]),
+        ("state[in]=running,planned", vec![]),
+        ("state[ne]=interrupted&kind[ne]=create", vec!["ash suspend"]),
+        ("state=done&open=true", vec![]),
+        ("caller=machine:eve", vec!["ash suspend"]),
+        ("caller[contains]=EVE", vec!["ash suspend"]),
+        ("caller[in]=machine:eve,system", vec!["ash suspend", "beech repair"]),
+        ("created_at[lt]=2021-01-01T00:00:00Z", vec!["beech create"]),
+        ("finished_at[lt]=2021-01-01T00:00:00Z", vec!["beech create"]),
+        ("finished_at[gt]=2021-01-01T00:00:00Z&tenant=ash&kind=create", vec!["ash create"]),
+    ] {
+        assert_eq!(found(query), expected, "{query}");
+    }
+    for (query, reason, hint) in [
+        ("kid[in]=create", "not filtered by it", Some("kind[in]")),
+        ("kind=suspnd", "one of create", Some("suspend")),
+        ("finished_at[gt]=yesterday", "RFC 3339", None),
+        ("state=done&state[eq]=done", "twice", None),
+    ] {
+        let (said, hints) = refused(&server, &token, &format!("/operations?{query}"));
+        assert!(said.contains(reason), "{query}: {said}");
+        match hint {
+            Some(hint) => assert_eq!(hints, [format!("did you mean {hint}?")], "{query}"),
+            None => assert!(hints.len() < 2, "{query}: {hints:?}"),
+        }
+    }
 }

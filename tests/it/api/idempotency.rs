@@ -208,6 +208,69 @@ fn killed_after_an_operation_was_recorded_the_same_operation_is_the_answer() {
 }
 
 #[test]
+fn killed_after_a_tenant_was_changed_the_change_is_not_made_again() {
+    for body in [json!({ "name": "Acme Ltd", "limits": { "max_users": 7 } }), json!({ "slug": "apex" })] {
+        let world = World::new();
+        super::operator(&world, "ops@example.com", "Provisioner");
+        world.tenant("acme");
+        let path = format!("/tenants/{}", world.control_sql("select id from control.tenants")[0]);
+        let settings = [("timeout_seconds", "1")];
+        let dying = ApiServer::start_to(&world, &settings, ("idempotency.answered", "kill"));
+        let token = super::operator_token(&dying, "ops@example.com");
+        let headers = [&*bearer(&token), KEY, "Content-Type: application/json"];
+        let socket = dying.send_only("PATCH", &path, &headers, body.to_string().as_bytes());
+        assert!(!matches!(socket.peek(&mut [0]), Ok(1)));
+        // Somebody else changes it meanwhile.
+        let back = ["--name", "Other", "--max-users", "none"];
+        let name = world.control_sql("select slug from control.tenants").remove(0);
+        world.ok(&[&["tenant", "update", &name], &back[..]].concat());
+        let server = ApiServer::start_with(&world, &settings);
+        let again = || server.send_json("PATCH", &path, &[&bearer(&token), KEY], &body);
+        let mut answer = again();
+        for _ in 0..600 {
+            if answer.status != 409 || answer.json()["code"] != "idempotency_key_in_use" {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            answer = again();
+        }
+        assert_eq!(answer.problem(), (409, "idempotency_answer_lost".to_owned()), "{body}");
+        let now = world.control_sql("select name, max_users is null, slug from control.tenants");
+        assert_eq!(now, [format!("Other|t|{name}")]);
+    }
+}
+
+#[test]
+fn a_try_that_was_overtaken_changes_no_tenant() {
+    let (world, _server, token) = super::operated("Provisioner");
+    world.tenant("acme");
+    let file = world.machine().path("pause");
+    let paused =
+        ApiServer::start_to(&world, &[], ("idempotency.taken", &format!("pause:{}", file.display())));
+    for (method, path, body) in [
+        ("PATCH", "/tenants/acme", json!({ "name": "Acme Ltd" })),
+        ("PATCH", "/tenants/acme", json!({ "slug": "apex" })),
+        ("POST", "/tenants/acme/suspend", json!({ "reason": "unpaid" })),
+        ("POST", "/tenants", json!({ "slug": "birch" })),
+    ] {
+        world.control_sql("delete from nexus.idempotency_keys");
+        std::fs::write(&file, "").unwrap();
+        let answer = std::thread::scope(|scope| {
+            let sent = scope.spawn(|| paused.send_json(method, path, &[&bearer(&token), KEY], &body));
+            let taken = "select count(*) from nexus.idempotency_keys";
+            world.until(&world.control, taken, |rows| rows == ["1"]);
+            world.control_sql("update nexus.idempotency_keys set attempt = gen_random_uuid()");
+            std::fs::remove_file(&file).unwrap();
+            sent.join().unwrap()
+        });
+        assert_eq!(answer.problem(), (409, "idempotency_key_in_use".to_owned()), "{method} {path} {body}");
+        let now = world.control_sql("select slug, name, state from control.tenants");
+        assert_eq!(now, ["acme|acme|active"], "{method} {path} {body}");
+    }
+    assert_eq!(world.control_sql("select count(*) from control.operations"), ["1"]);
+}
+
+#[test]
 fn a_client_that_goes_away_finds_the_answer_later() {
     let (world, server, token) = acme_and_token();
     let database = world.database_of("acme");

@@ -1,8 +1,10 @@
-//! Lists of a realm with 100,000 users, roles held, sessions and rows of the log: none reads a whole table.
+//! Lists of a realm with 100,000 users, roles held, sessions and rows of the log, and of an installation with as many
+//! tenants and operations: none reads a whole table.
 
 use serde_json::{Value, json};
 
-use super::{PASSWORD, acme_and_token};
+use super::{PASSWORD, acme_and_token, operated};
+use crate::support::api::ApiServer;
 use crate::support::world::World;
 
 /// What fills a realm.
@@ -46,9 +48,10 @@ fn nobody_who_signs_in_or_goes_on_reads_all_sessions() {
     }
     let send = |path: &str, body: &Value| server.send_json("POST", path, &["X-Tenant-ID: acme"], body);
     let login = || server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
-    let mut wrong = Vec::new();
+    let (database, mut wrong) = (world.database_of("acme"), Vec::new());
     let mut step = |what: &str, answer: Value| {
-        wrong.extend(read_whole(&world).into_iter().map(|table| format!("{what}: {table}")));
+        let found = read_whole(&world, (&database, "nexus"));
+        wrong.extend(found.into_iter().map(|table| format!("{what}: {table}")));
         answer
     };
     step("filling", Value::Null);
@@ -65,20 +68,18 @@ fn nobody_who_signs_in_or_goes_on_reads_all_sessions() {
     assert!(wrong.is_empty(), "read whole: {wrong:?}");
 }
 
-/// The tables that were read whole since this was asked last.
-fn read_whole(world: &World) -> Vec<String> {
+/// The tables of a schema that were read whole since this was asked last.
+fn read_whole(world: &World, (database, schema): (&str, &str)) -> Vec<String> {
     // Sessions tell of their reading once they are quiet for a second, or end.
-    world.sql(
-        "postgres",
-        &format!(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
-            world.database_of("acme")
-        ),
+    let end =
+        format!("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{database}'");
+    world.sql("postgres", &end);
+    let read = format!(
+        "select relname || ' ' || seq_tup_read from pg_stat_user_tables
+         where schemaname = '{schema}' and seq_tup_read > 20000 order by relname"
     );
-    let read = "select relname || ' ' || seq_tup_read from pg_stat_user_tables
-                where schemaname = 'nexus' and seq_tup_read > 20000 order by relname";
-    let found = world.tenant_sql("acme", read);
-    world.tenant_sql("acme", "select pg_stat_reset()");
+    let found = world.sql(database, &read);
+    world.sql(database, "select pg_stat_reset()");
     found
 }
 
@@ -138,10 +139,104 @@ fn no_list_reads_a_whole_table() {
         format!("/activity?user={one}"),
         format!("/activity?user={ann}"),
     ];
+    let database = world.database_of("acme");
+    none_reads_a_table(&world, &server, &token, (&database, "nexus"), &paths);
+}
+
+/// Asks for lists, and panics where one read a whole table of a schema.
+fn none_reads_a_table(
+    world: &World,
+    server: &ApiServer,
+    token: &str,
+    (database, schema): (&str, &str),
+    paths: &[String],
+) {
     let mut wrong = Vec::new();
-    for path in &paths {
-        server.get(path, &token).ok();
-        wrong.extend(read_whole(&world).into_iter().map(|table| format!("{path}: {table}")));
+    for path in paths {
+        server.get(path, token).ok();
+        wrong.extend(
+            read_whole(world, (database, schema)).into_iter().map(|table| format!("{path}: {table}")),
+        );
     }
     assert!(wrong.is_empty(), "read whole:\n{}", wrong.join("\n"));
+}
+
+/// What fills an installation. Triggers would count and seal each row by itself.
+const FILL_PLATFORM: &str = "
+    set session_replication_role = replica;
+    alter table control.audit_log disable trigger all;
+    insert into control.tenants (id, slug, name, state, cluster, store, database_name, owner_role, app_role, bucket,
+                                 created_at, tier, segment, business_type, modules)
+    select gen_random_uuid(), 't' || n, 'Tenant ' || n, case when n % 1000 = 0 then 'provisioning' else 'active' end,
+           'default', 'default', 'd' || n, 'o' || n, 'a' || n, 'b' || n, now() - n * interval '1 second',
+           case when n % 1000 = 1 then 'gold' end, case when n % 1000 = 2 then 'enterprise' end,
+           case when n % 1000 = 3 then 'law-firm' end, case when n % 1000 = 4 then array['crm'] else '{}' end
+    from generate_series(1, 100000) as n;
+    insert into control.operations (id, tenant_id, kind, state, caller, created_at, finished_at)
+    select gen_random_uuid(), id, case when slug like '%777' then 'suspend' else 'create' end,
+           case when slug like '%888' then 'stopped' else 'done' end,
+           case when slug like '%999' then 'machine:eve' else 'machine:ann' end, created_at,
+           case when slug not like '%888' then created_at end
+    from control.tenants;
+    insert into control.audit_log (sequence, hash, at, caller, action, tenant_id, operation_id, detail)
+    select 1000 + row_number() over (order by created_at), '', created_at, caller, 'tenant.' || kind, tenant_id, id, '{}'
+    from control.operations;
+    alter table control.audit_log enable always trigger chain;
+    alter table control.audit_log enable always trigger append_only;
+    set session_replication_role = origin;
+    analyze control.tenants, control.operations, control.audit_log";
+
+#[test]
+fn no_list_of_operators_reads_a_whole_table() {
+    let (world, server, token) = operated("Auditor");
+    world.control_sql(FILL_PLATFORM);
+    let one = world.control_sql("select id from control.operations where tenant_id = (select id from control.tenants where slug = 't77777')").remove(0);
+    world.control_sql("select pg_stat_reset()");
+    let paths = [
+        "/tenants?total=none".to_owned(),
+        "/tenants".to_owned(),
+        "/tenants?sort=-created_at&total=none".to_owned(),
+        "/tenants?sort=name&total=none".to_owned(),
+        "/tenants?state=provisioning".to_owned(),
+        "/tenants?state[in]=suspended,deleting".to_owned(),
+        "/tenants?state[ne]=active".to_owned(),
+        "/tenants?slug=t77777".to_owned(),
+        "/tenants?slug[in]=t7,t77777".to_owned(),
+        "/tenants?name=Tenant%2077777".to_owned(),
+        "/tenants?cluster=eu1".to_owned(),
+        "/tenants?store=eu1".to_owned(),
+        "/tenants?tier=gold".to_owned(),
+        "/tenants?tier[in]=gold,silver&sort=-created_at".to_owned(),
+        "/tenants?segment=enterprise".to_owned(),
+        "/tenants?business_type=law-firm".to_owned(),
+        "/tenants?module=crm".to_owned(),
+        "/tenants?created_at[gt]=2100-01-01T00:00:00Z".to_owned(),
+        "/tenants?created_at[lt]=2000-01-01T00:00:00Z".to_owned(),
+        "/operations?total=none".to_owned(),
+        "/operations".to_owned(),
+        "/operations?open=true".to_owned(),
+        "/operations?tenant=t77777".to_owned(),
+        "/operations?state=stopped".to_owned(),
+        "/operations?state=interrupted".to_owned(),
+        "/operations?state=done&total=none".to_owned(),
+        "/operations?state[ne]=done".to_owned(),
+        "/operations?state[in]=rolled_back,planned".to_owned(),
+        "/operations?kind=suspend".to_owned(),
+        "/operations?kind[in]=purge,suspend".to_owned(),
+        "/operations?caller=machine:eve".to_owned(),
+        "/operations?created_at[gt]=2100-01-01T00:00:00Z".to_owned(),
+        "/operations?created_at[lt]=2000-01-01T00:00:00Z".to_owned(),
+        "/operations?finished_at[gt]=2100-01-01T00:00:00Z".to_owned(),
+        "/operations?finished_at[lt]=2000-01-01T00:00:00Z".to_owned(),
+        "/audit/platform".to_owned(),
+        "/audit/platform?tenant=t77777".to_owned(),
+        "/audit/platform?action=tenant.suspend".to_owned(),
+        "/audit/platform?action=tenant.purge".to_owned(),
+        "/audit/platform?caller=machine:eve".to_owned(),
+        "/audit/platform?caller=machine:nobody".to_owned(),
+        format!("/audit/platform?operation={one}"),
+        "/audit/platform?since=2100-01-01T00:00:00Z".to_owned(),
+        "/audit/platform?until=2000-01-01T00:00:00Z".to_owned(),
+    ];
+    none_reads_a_table(&world, &server, &token, (&world.control, "control"), &paths);
 }

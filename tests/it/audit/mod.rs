@@ -3,6 +3,7 @@
 mod anchors;
 mod export;
 mod list;
+mod over_http;
 mod privileges;
 mod shapes;
 mod tampering;

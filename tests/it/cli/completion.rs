@@ -70,8 +70,11 @@ fn names_in_a_realm_are_offered_from_the_realm_that_is_named() {
     world.ok(&["tenant", "create", "acme", "--admin-email", "ann@acme.example"]);
     world.ok(&["role", "create", "Clerk", "--tenant", "acme"]);
     world.ok(&["group", "create", "staff", "--tenant", "acme"]);
+    world.ok(&["custom-field", "create", "level", "--of", "users", "--type", "number", "--tenant", "acme"]);
     let after = |words: &[&str]| offered(world.machine(), words);
     assert_eq!(after(&["role", "show", "--tenant", "acme", "C"]), ["Clerk"]);
+    assert_eq!(after(&["custom-field", "show", "-t", "acme", "--of", "users", "l"]), ["level"]);
+    assert_eq!(after(&["custom-field", "show", "-t", "acme", "--of", "groups", "l"]), [""; 0]);
     assert_eq!(after(&["role", "show", "C"]), [""; 0], "the platform has no such role");
     assert_eq!(after(&["role", "grant", "-t", "acme", "Clerk", "--group", "s"]), ["staff"]);
     assert_eq!(after(&["user", "show", "--tenant", "acme", "an"]), ["ann@acme.example"]);

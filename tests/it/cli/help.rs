@@ -39,35 +39,36 @@ fn without_a_command_the_help_is_shown() {
     Usage: nexus [OPTIONS] <COMMAND>
 
     Commands:
-      local        Run the embedded PostgreSQL and S3 endpoint
-      init         Create the control database, the keys and the first operator
-      doctor       Check the installation and suggest a fix for each problem
-      context      Choose the installation that commands work on
-      config       Show the settings, and where each comes from
-      cluster      Manage the PostgreSQL servers that tenants are placed on
-      store        Manage the object stores that tenants' buckets are placed in
-      pool         Provision spare tenants ahead of time
-      tenant       Create, inspect, repair and delete tenants
-      operation    List, resume and roll back recorded changes of tenants
-      migrate      Manage sets of migrations, and migrate every tenant to the same version
-      exec         Run one statement in many tenants' databases, as each tenant's own login
-      fsck         Compare the control database with the actual servers and stores, and fix what differs
-      user         Manage the users of a realm: a tenant's, or the platform's operators
-      role         Manage what roles allow, and who holds them
-      permission   List and register the permissions that roles can hold
-      group        Manage groups of users, which nest and carry roles
-      iam          Declare a realm's roles, groups and grants in a file, and say who may register
-      operator     Give operators temporary access to tenants
-      secret       Show the keys that seal secrets
-      audit        Show who changed what, and prove that the log was not changed
-      token        Mint, verify, list and revoke access tokens
-      key          Manage the keys that sign access tokens
-      api-key      Create, list, verify and revoke API keys
-      serve        Serve the API that apps are built on
-      schema       Print the JSON Schema of what commands write with -o json, and the page of the API
-      completions  Print a shell's completion script
-      man          Write the manual pages
-      version      Show the version, with what a bug report needs
+      local         Run the embedded PostgreSQL and S3 endpoint
+      init          Create the control database, the keys and the first operator
+      doctor        Check the installation and suggest a fix for each problem
+      context       Choose the installation that commands work on
+      config        Show the settings, and where each comes from
+      cluster       Manage the PostgreSQL servers that tenants are placed on
+      store         Manage the object stores that tenants' buckets are placed in
+      pool          Provision spare tenants ahead of time
+      tenant        Create, inspect, repair and delete tenants
+      operation     List, resume and roll back recorded changes of tenants
+      migrate       Manage sets of migrations, and migrate every tenant to the same version
+      exec          Run one statement in many tenants' databases, as each tenant's own login
+      fsck          Compare the control database with the actual servers and stores, and fix what differs
+      user          Manage the users of a realm: a tenant's, or the platform's operators
+      role          Manage what roles allow, and who holds them
+      permission    List and register the permissions that roles can hold
+      group         Manage groups of users, which nest and carry roles
+      custom-field  Define the custom fields of users and groups
+      iam           Declare a realm's roles, groups and grants in a file, and change its settings
+      operator      Give operators temporary access to tenants
+      secret        Show the keys that seal secrets
+      audit         Show who changed what, and prove that the log was not changed
+      token         Mint, verify, list and revoke access tokens
+      key           Manage the keys that sign access tokens
+      api-key       Create, list, verify and revoke API keys
+      serve         Serve the API that apps are built on
+      schema        Print the JSON Schema of what commands write with -o json, and the page of the API
+      completions   Print a shell's completion script
+      man           Write the manual pages
+      version       Show the version, with what a bug report needs
 
     Options:
       -h, --help     Print help (see more with '--help')

@@ -9,7 +9,7 @@ use nexus::features::fleet::{
     VerifyRequest, Wanted, Waves,
 };
 use nexus::features::iam::custom_fields::{
-    self, AppliesTo, CustomFieldType, CustomFieldUpdate, NewCustomField,
+    self, AppliesTo, CustomFieldType, CustomFieldUpdate, FieldRef, NewCustomField,
 };
 use nexus::features::iam::users::{ImportReport, ImportRow, Imported, Invite, RowState, UserUpdate};
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
@@ -199,6 +199,10 @@ fn proof() -> Proof {
     }
 }
 
+fn no_field() -> FieldRef {
+    FieldRef::Id(uuid::Uuid::nil())
+}
+
 fn new_field() -> NewCustomField {
     NewCustomField {
         applies_to: AppliesTo::Users,
@@ -275,6 +279,10 @@ impl files::Reach for FilesAt<'_> {
         None
     }
 
+    async fn expect_sweep(&self) -> Result<(), AnyFailure> {
+        Ok(())
+    }
+
     async fn bucket(&self) -> Result<files::Bucket, AnyFailure> {
         Err(files::FilesError::NoBucket.into())
     }
@@ -295,6 +303,10 @@ impl files::Reach for BusinessAt<'_> {
 
     fn most_bytes(&self) -> Option<i64> {
         None
+    }
+
+    async fn expect_sweep(&self) -> Result<(), AnyFailure> {
+        self.0.expect_sweep().await
     }
 
     async fn bucket(&self) -> Result<files::Bucket, AnyFailure> {
@@ -380,6 +392,14 @@ fn platform() -> Vec<Row> {
             let watch = audit::Watch { progress: &Silent, stop: &d.stop };
             audit::verify(&mut d.app.control, c, id, Vec::new(), watch)
         };
+        Platform "files::expect_sweep" "tenant:update" |d, c, t|
+            files::expect_sweep(&mut d.app.control, c, t.row.id);
+        Platform "files::claim_sweeps" "tenant:update" |d, c, t| files::claim_sweeps(&mut d.app.control, c);
+        Platform "files::settle_sweep" "tenant:update" |d, c, t|
+            files::settle_sweep(&mut d.app.control, c, t.row.id, files::Sweeping::NotInUse);
+        Platform "audit::verify_part" "audit:verify" |d, c, t| audit::verify_part(&mut d.app.control, c, None);
+        Platform "tenants::log" "audit:read" |d, c, t|
+            tenants::log(&mut d.app.control, c, None, &audit::AuditFilter::default(), PAGE);
         Platform "audit::anchor" "audit:verify" |d, c, t| {
             let id = d.app.provisioning.installation.id;
             let watch = audit::Watch { progress: &Silent, stop: &d.stop };
@@ -949,13 +969,13 @@ fn of_realms() -> Vec<Row> {
             iam::update_settings(&mut d.realm, c, &iam::SettingsUpdate::default());
         Realm "iam::custom_fields::list" "settings:read" |d, c, t| custom_fields::list(&mut d.realm, c);
         Realm "iam::custom_fields::get" "settings:read" |d, c, t|
-            custom_fields::get(&mut d.realm, c, uuid::Uuid::nil());
+            custom_fields::get(&mut d.realm, c, &no_field());
         Realm "iam::custom_fields::create" "settings:update" |d, c, t|
             custom_fields::create(&mut d.realm, c, &new_field());
         Realm "iam::custom_fields::update" "settings:update" |d, c, t|
-            custom_fields::update(&mut d.realm, c, uuid::Uuid::nil(), &CustomFieldUpdate::default());
+            custom_fields::update(&mut d.realm, c, &no_field(), &CustomFieldUpdate::default());
         Realm "iam::custom_fields::delete" "settings:update" |d, c, t|
-            custom_fields::delete(&mut d.realm, c, uuid::Uuid::nil(), &Expected::Any);
+            custom_fields::delete(&mut d.realm, c, &no_field(), &Expected::Any);
         Realm "iam::signin::issue_token" "user:update" |d, c, t|
             signin::issue_token(&mut d.realm, c, &t.user, signin::Purpose::Reset);
         Realm "iam::signin::enrol_factor" "user:update" |d, c, t|

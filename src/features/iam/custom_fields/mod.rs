@@ -10,7 +10,8 @@ mod values;
 
 pub use filter::AskedField;
 pub use model::{
-    AppliesTo, CustomField, CustomFieldType, CustomFieldUpdate, FieldName, NewCustomField, WrongField,
+    AppliesTo, CustomField, CustomFieldType, CustomFieldUpdate, FieldName, FieldRef, NewCustomField,
+    WrongField,
 };
 
 pub(super) use filter::conditions;
@@ -23,10 +24,13 @@ use uuid::Uuid;
 use super::error::IamError;
 use super::model::{Changed, WriteOutcome};
 use super::realm::{Realm, RealmTx};
-use crate::kernel::{Caller, Expected};
+use crate::infra::failpoint;
+use crate::kernel::{Caller, Expected, suggest};
 
 /// Most fields of users, and of groups.
 const MOST: usize = 100;
+/// How many lose the values of a field in one transaction.
+const PORTION: i64 = 2_000;
 
 /// All custom fields of the realm: those of groups, then those of users, by name.
 ///
@@ -46,17 +50,27 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<CustomField>
 /// # Errors
 /// Without `settings:read`; [`IamError::NoField`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn get(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<CustomField, IamError> {
+pub async fn get(realm: &mut Realm, caller: &Caller, field: &FieldRef) -> Result<CustomField, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "settings:read", &Map::new())?;
-    let field = find(&mut work, id).await?;
+    let found = find(&mut work, field).await?;
     work.close().await?;
-    Ok(field)
+    Ok(found)
 }
 
-async fn find(work: &mut RealmTx<'_>, id: Uuid) -> Result<CustomField, IamError> {
-    let found = store::list(&mut work.tx).await?.into_iter().find(|field| field.id == id);
-    found.ok_or(IamError::NoField(id))
+async fn find(work: &mut RealmTx<'_>, wanted: &FieldRef) -> Result<CustomField, IamError> {
+    let mut all = store::list(&mut work.tx).await?;
+    if let Some(at) = all.iter().position(|field| wanted.is(field)) {
+        return Ok(all.swap_remove(at));
+    }
+    let nearest = match wanted {
+        FieldRef::Id(_) => None,
+        FieldRef::Named(applies_to, name) => {
+            let alike = all.iter().filter(|field| field.applies_to == *applies_to);
+            suggest::nearest(name.as_str(), alike.map(|field| field.name.as_str())).map(str::to_owned)
+        }
+    };
+    Err(IamError::NoField { field: wanted.to_string(), nearest, at: work.place.hinted() })
 }
 
 /// Adds a field to users or groups. Those that there are have no value of it, also where it is required.
@@ -76,7 +90,8 @@ pub async fn create(
         let there = store::list(&mut work.tx).await?;
         let alike: Vec<_> = there.iter().filter(|it| it.applies_to == new.applies_to).collect();
         if alike.iter().any(|it| it.name == new.name.as_str()) {
-            return Err(IamError::FieldExists(new.name.to_string()));
+            let (name, groups) = (new.name.to_string(), new.applies_to == AppliesTo::Groups);
+            return Err(IamError::FieldExists { name, groups, at: work.place.hinted() });
         }
         let choices = model::checked_choices(&new.name, new.kind, &new.choices)?;
         if alike.len() >= MOST {
@@ -89,7 +104,7 @@ pub async fn create(
             None,
             json!({ "applies_to": new.applies_to, "field": new.name.as_str(), "type": new.kind }),
         );
-        let made = find(&mut work, id).await?;
+        let made = find(&mut work, &FieldRef::Id(id)).await?;
         work.commit().await?;
         Ok(made)
     }
@@ -106,13 +121,13 @@ pub async fn create(
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
-    id: Uuid,
+    field: &FieldRef,
     change: &CustomFieldUpdate,
 ) -> Result<(CustomField, WriteOutcome), IamError> {
     let result: Result<(CustomField, WriteOutcome), IamError> = async {
         let mut work = realm.write(caller).await?;
         work.actor.require(caller, "settings:update", &Map::new())?;
-        let before = find(&mut work, id).await?;
+        let before = find(&mut work, field).await?;
         change.expected.check(&before)?;
         let mut after = before.clone();
         if let Some(choices) = &change.choices {
@@ -138,7 +153,7 @@ pub async fn update(
             None,
             json!({ "applies_to": after.applies_to, "field": after.name, "required": after.required }),
         );
-        let (outcome, after) = (work.outcome(), find(&mut work, id).await?);
+        let (outcome, after) = (work.outcome(), find(&mut work, field).await?);
         work.commit().await?;
         Ok((after, outcome))
     }
@@ -146,7 +161,9 @@ pub async fn update(
     realm.rollback_on_error(result).await
 }
 
-/// Deletes a field with all its values.
+/// Deletes a field with all its values. Where many have one, they lose it in portions, so that nobody waits for long
+/// who changes the realm meanwhile; the field is there until the last. What stopped halfway is finished by doing it
+/// again.
 ///
 /// # Errors
 /// Without `settings:update`; [`IamError::NoField`]; [`IamError::Stale`].
@@ -154,25 +171,47 @@ pub async fn update(
 pub async fn delete(
     realm: &mut Realm,
     caller: &Caller,
-    id: Uuid,
+    field: &FieldRef,
     expected: &Expected,
 ) -> Result<Changed, IamError> {
-    let result: Result<Changed, IamError> = async {
-        let mut work = realm.write(caller).await?;
-        work.actor.require(caller, "settings:update", &Map::new())?;
-        let field = find(&mut work, id).await?;
-        expected.check(&field)?;
-        let values = store::delete(&mut work.tx, &field).await?;
-        work.note(
-            "custom_field.delete",
-            None,
-            json!({ "applies_to": field.applies_to, "field": field.name, "values": values }),
-        );
-        let outcome = work.outcome();
-        work.commit().await?;
-        let object = field.applies_to.as_str().to_owned();
-        Ok(Changed { action: "custom_field.delete", subject: field.name, object, outcome })
+    let portion = if realm.is_dry_run() { i64::MAX } else { PORTION };
+    let mut before = (Uuid::nil(), 0);
+    loop {
+        let deleted = delete_some(realm, caller, (field, expected), (&mut before, portion)).await;
+        if let Some(deleted) = realm.rollback_on_error(deleted).await? {
+            return Ok(deleted);
+        }
     }
-    .await;
-    realm.rollback_on_error(result).await
+}
+
+/// Takes the values of a field from some who have one: behind an id, of whom so many lost theirs already. The field
+/// itself where there are no more.
+async fn delete_some(
+    realm: &mut Realm,
+    caller: &Caller,
+    (field, expected): (&FieldRef, &Expected),
+    ((after, cleared), portion): (&mut (Uuid, u64), i64),
+) -> Result<Option<Changed>, IamError> {
+    let mut work = realm.write(caller).await?;
+    work.actor.require(caller, "settings:update", &Map::new())?;
+    let field = find(&mut work, field).await?;
+    expected.check(&field)?;
+    let ids = store::clear_some(&mut work.tx, &field, (*after, portion)).await?;
+    *cleared += ids.len() as u64;
+    let detail =
+        |values: u64| json!({ "applies_to": field.applies_to, "field": field.name, "values": values });
+    if i64::try_from(ids.len()).is_ok_and(|some| some >= portion) {
+        work.note("custom_field.clear", None, detail(ids.len() as u64));
+        work.commit().await?;
+        *after = ids.into_iter().max().unwrap_or(*after);
+        failpoint::pass(|| "custom_field.cleared".to_owned()).await;
+        return Ok(None);
+    }
+    // Somebody may have got a value since.
+    *cleared += store::delete(&mut work.tx, &field).await?;
+    work.note("custom_field.delete", None, detail(*cleared));
+    let outcome = work.outcome();
+    work.commit().await?;
+    let object = field.applies_to.as_str().to_owned();
+    Ok(Some(Changed { action: "custom_field.delete", subject: field.name, object, outcome }))
 }

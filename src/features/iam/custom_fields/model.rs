@@ -27,6 +27,9 @@ pub enum AppliesTo {
 stored_as_text!(AppliesTo);
 
 impl AppliesTo {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Users, Self::Groups];
+
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,6 +55,23 @@ pub enum CustomFieldType {
     Choice,
 }
 stored_as_text!(CustomFieldType);
+
+impl CustomFieldType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Text, Self::Number, Self::Boolean, Self::Date, Self::Choice];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Choice => "choice",
+        }
+    }
+}
 
 /// The name of a field: a small letter, then up to 62 small letters, digits and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +101,31 @@ impl FromStr for FieldName {
 impl fmt::Display for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Which field: by its id, or by what has it and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldRef {
+    Id(Uuid),
+    Named(AppliesTo, FieldName),
+}
+
+impl FieldRef {
+    pub(super) fn is(&self, field: &CustomField) -> bool {
+        match self {
+            Self::Id(id) => *id == field.id,
+            Self::Named(applies_to, name) => *applies_to == field.applies_to && name.as_str() == field.name,
+        }
+    }
+}
+
+impl fmt::Display for FieldRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Named(applies_to, name) => write!(f, "{name} of {}", applies_to.as_str()),
+        }
     }
 }
 

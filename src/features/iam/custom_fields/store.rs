@@ -77,7 +77,34 @@ pub(super) async fn has_value(
     Ok(sqlx::query_scalar(statement).bind(values).fetch_one(realm).await?)
 }
 
-/// Deletes a field with its values; gives how many had one.
+/// Takes the values of a field from so many of those behind an id; gives their ids.
+pub(super) async fn clear_some(
+    realm: &mut PgConnection,
+    field: &CustomField,
+    (after, most): (Uuid, i64),
+) -> Result<Vec<Uuid>, DbError> {
+    let statement = match field.applies_to {
+        AppliesTo::Users => {
+            "with some as (
+                 select id from nexus.users where id > $2 and fields <> '{}' and fields -> $1::text is not null
+                 order by id limit $3
+             )
+             update nexus.users set fields = fields - $1::text, updated_at = now()
+             from some where users.id = some.id returning users.id"
+        }
+        AppliesTo::Groups => {
+            "with some as (
+                 select id from nexus.groups where id > $2 and fields <> '{}' and fields -> $1::text is not null
+                 order by id limit $3
+             )
+             update nexus.groups set fields = fields - $1::text, updated_at = now()
+             from some where groups.id = some.id returning groups.id"
+        }
+    };
+    Ok(sqlx::query_scalar(statement).bind(&field.name).bind(after).bind(most).fetch_all(realm).await?)
+}
+
+/// Deletes a field with the values that are left; gives how many had one.
 pub(super) async fn delete(realm: &mut PgConnection, field: &CustomField) -> Result<u64, DbError> {
     let statement = match field.applies_to {
         AppliesTo::Users => {

@@ -100,14 +100,10 @@ pub async fn page(
     work.actor.require(caller, "group:read", &Map::new())?;
     let fields = custom_fields::conditions(&mut work, AppliesTo::Groups, &filter.fields).await?;
     let mut rows = store::page(&mut work.tx, (filter, &fields), page).await?;
-    let more = page.cut(&mut rows);
-    let counted = match total {
-        Total::None => None,
-        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count(&mut work.tx, (filter, &fields), total.limit()).await?),
-    };
+    let counting = store::count(&mut work.tx, (filter, &fields), total.limit());
+    let place = Pagination::of((page, total), &mut rows, filter.after.is_none(), counting).await?;
     work.close().await?;
-    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+    Ok((rows, place))
 }
 
 /// The groups, each behind the one that it is part of.

@@ -67,7 +67,7 @@ impl Asked {
 }
 
 /// The right to carry out what was asked with a key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     caller: Uuid,
     key: [u8; 32],

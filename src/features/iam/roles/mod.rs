@@ -83,14 +83,10 @@ pub async fn page(
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "role:read", &Map::new())?;
     let mut rows = store::page(&mut work.tx, filter, page).await?;
-    let more = page.cut(&mut rows);
-    let counted = match total {
-        Total::None => None,
-        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
-    };
+    let counting = store::count(&mut work.tx, filter, total.limit());
+    let place = Pagination::of((page, total), &mut rows, filter.after.is_none(), counting).await?;
     work.close().await?;
-    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+    Ok((rows, place))
 }
 
 /// The role, and what its patterns stand for.

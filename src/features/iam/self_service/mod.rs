@@ -102,7 +102,7 @@ pub async fn register(realm: &mut Realm, new: Registering) -> Result<(), IamErro
     }
     store::forget_unconfirmed(&mut tx).await.map_err(IamError::of_older_realm)?;
     if let Some(limit) = most_users
-        && super::store::count_users(&mut tx).await? >= limit
+        && super::store::room_for_users(&mut tx, limit).await? == 0
     {
         // Those who were forgotten stay so.
         tx.commit().await.map_err(DbError::from)?;

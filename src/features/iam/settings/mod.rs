@@ -128,35 +128,15 @@ pub struct RealmSettings {
     pub time_zone: Option<String>,
 }
 
-/// What is to be done to a setting that may have no value.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Patch<T> {
-    /// It stays as it is.
-    #[default]
-    Keep,
-    /// It has none from here on.
-    Remove,
-    Set(T),
-}
-
-impl<T: fmt::Display> Patch<T> {
-    fn of(&self, before: Option<&str>) -> Option<String> {
-        match self {
-            Self::Keep => before.map(str::to_owned),
-            Self::Remove => None,
-            Self::Set(value) => Some(value.to_string()),
-        }
-    }
-}
-
 /// What is to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsUpdate {
     /// `None` leaves it as it is.
     pub registration: Option<Registration>,
-    pub language: Patch<Language>,
-    pub currency: Patch<Currency>,
-    pub time_zone: Patch<TimeZone>,
+    /// `None` leaves it as it is, `Some(None)` removes it; so of those that follow.
+    pub language: Option<Option<Language>>,
+    pub currency: Option<Option<Currency>>,
+    pub time_zone: Option<Option<TimeZone>>,
     pub expected: Expected,
 }
 
@@ -226,11 +206,16 @@ impl SettingsUpdate {
     fn of(&self, before: &RealmSettings) -> RealmSettings {
         RealmSettings {
             registration: self.registration.unwrap_or(before.registration),
-            language: self.language.of(before.language.as_deref()),
-            currency: self.currency.of(before.currency.as_deref()),
-            time_zone: self.time_zone.of(before.time_zone.as_deref()),
+            language: after(&self.language, &before.language),
+            currency: after(&self.currency, &before.currency),
+            time_zone: after(&self.time_zone, &before.time_zone),
         }
     }
+}
+
+/// A setting after a change.
+fn after<T: fmt::Display>(change: &Option<Option<T>>, before: &Option<String>) -> Option<String> {
+    change.as_ref().map_or_else(|| before.clone(), |given| given.as_ref().map(ToString::to_string))
 }
 
 #[cfg(test)]

@@ -117,14 +117,10 @@ pub async fn page_of_sessions(
     let mut work = realm.read(caller).await?;
     let user = users::find_or_self(&mut work, who, "session:read").await?;
     let mut rows = store::page_of_sessions(&mut work.tx, user.id, after, page).await?;
-    let more = page.cut(&mut rows);
-    let counted = match total {
-        Total::None => None,
-        _ if Pagination::is_whole(page, more, after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count_sessions(&mut work.tx, user.id, total.limit()).await?),
-    };
+    let counting = store::count_sessions(&mut work.tx, user.id, total.limit());
+    let place = Pagination::of((page, total), &mut rows, after.is_none(), counting).await?;
     work.close().await?;
-    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+    Ok((rows, place))
 }
 
 /// Ends all sessions of a user. Everybody may end their own.

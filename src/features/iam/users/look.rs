@@ -38,14 +38,10 @@ pub async fn list(
     }
     within.fields = custom_fields::conditions(&mut work, AppliesTo::Users, &filter.fields).await?;
     let mut rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
-    let more = page.cut(&mut rows);
-    let counted = match total {
-        Total::None => None,
-        _ if Pagination::is_whole(page, more, filter.after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count(&mut work.tx, filter, &within, total.limit()).await?),
-    };
+    let counting = store::count(&mut work.tx, filter, &within, total.limit());
+    let place = Pagination::of((page, total), &mut rows, filter.after.is_none(), counting).await?;
     work.close().await?;
-    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+    Ok((rows, place))
 }
 
 /// The user. Everybody may see themselves.

@@ -12,6 +12,7 @@ use super::queue::DrivenBy;
 use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
 use crate::infra::saga::StepRecord;
+use crate::kernel::filter::{Condition, FieldType, FilterField, Operator};
 use crate::kernel::{BatchId, Caller, OperationId, Page, Pagination, TenantId, Total};
 
 pub(super) mod store;
@@ -65,15 +66,56 @@ impl OperationState {
     }
 }
 
+/// The words of the states, in the order of [`OperationState::ALL`].
+const STATES: [&str; 7] =
+    ["planned", "running", "interrupted", "stopped", "rolling_back", "done", "rolled_back"];
+
+/// What operations may be filtered by, beside their tenant and their batch.
+pub const FIELDS: &[FilterField] = {
+    use Operator::{Contains, Eq, Gt, In, Lt, Ne};
+    &[
+        FilterField {
+            name: "state",
+            kind: FieldType::Word(&STATES),
+            operators: &[Eq, Ne, In],
+            about: "In this state: planned, running, interrupted, stopped, rolling_back, done or rolled_back",
+        },
+        FilterField {
+            name: "kind",
+            kind: FieldType::Word(&super::kinds::NAMES),
+            operators: &[Eq, Ne, In],
+            about: "Of this kind, e.g. create",
+        },
+        FilterField {
+            name: "caller",
+            kind: FieldType::Text,
+            operators: &[Eq, Ne, In, Contains],
+            about: "Asked for by this caller, e.g. machine:ann",
+        },
+        FilterField {
+            name: "created_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Asked for at this moment",
+        },
+        FilterField {
+            name: "finished_at",
+            kind: FieldType::Time,
+            operators: &[Lt, Gt],
+            about: "Ended at this moment",
+        },
+    ]
+};
+
 /// Which operations a list holds.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OperationFilter {
     /// Of this tenant.
     pub tenant: Option<TenantId>,
     /// In this state.
     pub state: Option<OperationState>,
-    /// Of this kind.
-    pub kind: Option<&'static str>,
+    /// That meet all of these, each of a field of [`FIELDS`].
+    pub conditions: Vec<Condition>,
     /// Only those that are not over.
     pub open: bool,
     /// This one alone.
@@ -158,12 +200,9 @@ impl OperationView {
     ) -> Result<(Vec<Self>, Pagination), ProvisioningError> {
         access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
         let mut rows = store::page(control, filter, page).await?;
-        let more = page.cut(&mut rows);
-        let counted = match total {
-            Total::None => None,
-            _ => Some(store::count(control, filter, total.limit()).await?),
-        };
-        Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+        let counting = store::count(control, filter, total.limit());
+        let place = Pagination::of((page, total), &mut rows, filter.before.is_none(), counting).await?;
+        Ok((rows, place))
     }
 
     /// The same for other features.
@@ -206,5 +245,15 @@ impl OperationView {
         let mut view = found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })?;
         view.steps = crate::infra::saga::steps(control, id).await?;
         Ok(view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_word() {
+        assert_eq!(OperationState::ALL.map(OperationState::as_str), STATES);
     }
 }

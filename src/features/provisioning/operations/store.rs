@@ -1,26 +1,47 @@
 //! The SQL of lists of operations.
 
-use sqlx::postgres::PgArguments;
-use sqlx::query::{QueryAs, QueryScalar};
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{Postgres, QueryBuilder};
 
 use super::super::queue::MOST_ATTEMPTS;
 use super::{OperationFilter, OperationState, OperationView};
-use crate::infra::db::{DbError, PgConnection, is_held};
+use crate::infra::db::{DbError, PgConnection, is_held, push_condition};
+use crate::kernel::filter::{Condition, Operator};
 use crate::kernel::{OperationId, Page};
 
-/// The operations that a filter lets through, as `found`; a running one without a living process is
+/// Appends the operations that a filter lets through, as `found`; a running one without a living process is
 /// `interrupted`, or `planned` where no process took it up yet.
-fn found() -> String {
-    let held = is_held("'nexus:tenant:' || tenant_id::text");
-    format!(
+fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids: &[OperationId]) {
+    query.push(
         "with operation as (
              select operations.*, tenants.slug
-             from control.operations join control.tenants on tenants.id = tenant_id
-             where ($1::uuid is null or tenant_id = $1) and ($2::uuid[] is null or operations.id = any($2))
-               and ($3::uuid is null or batch_id = $3) and ($4::text is null or kind = $4)
-               and (not $5 or operations.state in ('running', 'stopped', 'rolling_back'))
-         ), seen as (
+             from control.operations join control.tenants on tenants.id = tenant_id where true ",
+    );
+    if let Some(tenant) = filter.tenant {
+        query.push(" and operations.tenant_id = ").push_bind(tenant);
+    }
+    if !ids.is_empty() {
+        query.push(" and operations.id = any(").push_bind(ids.to_vec()).push(")");
+    }
+    if let Some(batch) = filter.batch {
+        query.push(" and operations.batch_id = ").push_bind(batch);
+    }
+    if filter.open {
+        query.push(" and operations.state in ('running', 'stopped', 'rolling_back')");
+    }
+    for condition in &filter.conditions {
+        match condition.field.as_str() {
+            "state" => push_recorded(query, condition),
+            "kind" => push_condition(query, "operations.kind", condition),
+            "caller" => push_condition(query, "operations.caller", condition),
+            "created_at" => push_condition(query, "operations.created_at", condition),
+            "finished_at" => push_condition(query, "operations.finished_at", condition),
+            // None that the list allows.
+            _ => push_condition(query, "null::text", condition),
+        }
+    }
+    let held = is_held("'nexus:tenant:' || tenant_id::text");
+    query.push(format_args!(
+        "), seen as (
              select operation.*, case
                  when state in ('running', 'rolling_back') and not {held}
                  then case when planned then 'planned' else 'interrupted' end else state end as seen_state
@@ -28,9 +49,40 @@ fn found() -> String {
          ), found as (
              select seen.*, case when seen_state in ('stopped', 'interrupted') and driven_by = 'worker'
                                   and attempts < {MOST_ATTEMPTS} then retry_at end as tried_again_at
-             from seen where $6::text is null or seen_state = $6
-         )"
-    )
+             from seen where true "
+    ));
+    if let Some(state) = filter.state {
+        query.push(" and seen_state = ").push_bind(state.as_str());
+    }
+    for condition in filter.conditions.iter().filter(|condition| condition.field == "state") {
+        push_condition(query, "seen_state", condition);
+    }
+    query.push(") ");
+}
+
+/// Appends ` and` that the row's own state is one of those that a state which is asked for is recorded as: it has an
+/// index.
+fn push_recorded(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
+    let words = condition.texts();
+    let is_asked = |state: &OperationState| match condition.operator {
+        Operator::Ne => !words.contains(&state.as_str()),
+        _ => words.contains(&state.as_str()),
+    };
+    let recorded: Vec<&str> =
+        OperationState::ALL.into_iter().filter(is_asked).flat_map(recorded_as).copied().collect();
+    query.push(" and operations.state = any(").push_bind(recorded).push(")");
+}
+
+/// What an operation in a state is recorded as.
+fn recorded_as(state: OperationState) -> &'static [&'static str] {
+    match state {
+        OperationState::Planned | OperationState::Interrupted => &["running", "rolling_back"],
+        OperationState::Running => &["running"],
+        OperationState::Stopped => &["stopped"],
+        OperationState::RollingBack => &["rolling_back"],
+        OperationState::Done => &["done"],
+        OperationState::RolledBack => &["rolled_back"],
+    }
 }
 
 /// Operations, the newest first.
@@ -66,26 +118,19 @@ async fn some(
     ids: &[OperationId],
     (limit, offset): (i64, i64),
 ) -> Result<Vec<OperationView>, DbError> {
-    let query: QueryAs<'_, Postgres, OperationView, PgArguments> = sqlx::query_as(AssertSqlSafe(format!(
-        "{} select id, tenant_id, slug, kind, seen_state as state, caller, error, driven_by,
-                   tried_again_at as retry_at, batch_id, created_at, updated_at, finished_at
-            from found where $7::timestamptz is null or (created_at, id) < ($7, $8)
-            order by created_at desc, id desc limit $9 offset $10",
-        found()
-    )));
-    Ok(query
-        .bind(filter.tenant)
-        .bind((!ids.is_empty()).then_some(ids))
-        .bind(filter.batch)
-        .bind(filter.kind)
-        .bind(filter.open)
-        .bind(filter.state.map(OperationState::as_str))
-        .bind(filter.before.map(|(at, _)| at))
-        .bind(filter.before.map(|(_, id)| id))
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(control)
-        .await?)
+    let mut query = QueryBuilder::new("");
+    push_found(&mut query, filter, ids);
+    query.push(
+        "select id, tenant_id, slug, kind, seen_state as state, caller, error, driven_by,
+                tried_again_at as retry_at, batch_id, created_at, updated_at, finished_at
+         from found ",
+    );
+    if let Some((at, id)) = filter.before {
+        query.push("where (created_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
+    }
+    query.push(" order by created_at desc, id desc limit ").push_bind(limit);
+    query.push(" offset ").push_bind(offset);
+    Ok(query.build_query_as().fetch_all(control).await?)
 }
 
 /// How many operations a filter lets through, wherever a page of them begins; counted up to a limit.
@@ -94,19 +139,9 @@ pub(super) async fn count(
     filter: &OperationFilter,
     limit: Option<i64>,
 ) -> Result<u64, DbError> {
-    let query: QueryScalar<'_, Postgres, i64, PgArguments> = sqlx::query_scalar(AssertSqlSafe(format!(
-        "{} select count(*) from (select from found limit $7) as counted",
-        found()
-    )));
-    let rows = query
-        .bind(filter.tenant)
-        .bind(filter.id.map(|id| vec![id]))
-        .bind(filter.batch)
-        .bind(filter.kind)
-        .bind(filter.open)
-        .bind(filter.state.map(OperationState::as_str))
-        .bind(limit)
-        .fetch_one(control)
-        .await?;
+    let mut query = QueryBuilder::new("");
+    push_found(&mut query, filter, filter.id.as_slice());
+    query.push("select count(*) from (select from found limit ").push_bind(limit).push(") as counted");
+    let rows: i64 = query.build_query_scalar().fetch_one(control).await?;
     Ok(u64::try_from(rows).unwrap_or_default())
 }

@@ -48,13 +48,9 @@ pub async fn page(
 ) -> Result<(Vec<Tenant>, Pagination), TenantError> {
     access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     let mut rows = store::page(connection, filter, sort, (page, after)).await?;
-    let more = page.cut(&mut rows);
-    let counted = match total {
-        Total::None => None,
-        _ if Pagination::is_whole(page, more, after.is_none()) => Some(rows.len() as u64),
-        _ => Some(store::count_to(connection, filter, total.limit()).await?),
-    };
-    Ok((rows, Pagination::counted(page, (total, counted)).with_more(more)))
+    let counting = store::count_to(connection, filter, total.limit());
+    let place = Pagination::of((page, total), &mut rows, after.is_none(), counting).await?;
+    Ok((rows, place))
 }
 
 /// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however

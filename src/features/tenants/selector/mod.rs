@@ -9,10 +9,12 @@ use super::model::TenantState;
 use crate::kernel::Word;
 
 mod error;
+mod fields;
 mod parse;
 mod store;
 
 pub use error::SelectorError;
+pub use fields::FIELDS;
 pub(super) use store::push;
 
 /// What a person can select by, labels apart; the names of JSON's fields.
@@ -78,11 +80,12 @@ enum SuspensionField {
     By,
 }
 
-/// A text, or a pattern of LIKE (manual, chapter 9.7.1).
+/// A text, a pattern of LIKE (manual, chapter 9.7.1), or a part of a text, whatever the case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Exact(String),
     Like(String),
+    Part(String),
 }
 
 /// A point in time.
@@ -116,24 +119,6 @@ impl Selector {
     #[must_use]
     pub fn store(name: &str) -> Self {
         Self::text(TextField::Store, name)
-    }
-
-    /// Those of a tier.
-    #[must_use]
-    pub fn tier(word: &Word) -> Self {
-        Self::text(TextField::Tier, word.as_str())
-    }
-
-    /// Those of a segment.
-    #[must_use]
-    pub fn segment(word: &Word) -> Self {
-        Self::text(TextField::Segment, word.as_str())
-    }
-
-    /// Those of a type of business.
-    #[must_use]
-    pub fn business_type(word: &Word) -> Self {
-        Self::text(TextField::BusinessType, word.as_str())
     }
 
     /// Those with a module.

@@ -4,6 +4,7 @@ use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{Condition, Moment, Pattern, Selector, SuspensionField, TextField};
+use crate::infra::db::pattern_of_part;
 use crate::kernel::Labels;
 
 /// Appends the condition to a statement.
@@ -106,15 +107,23 @@ fn push_text(query: &mut QueryBuilder<Postgres>, column: &str, not: bool, any: &
     query.push(if not { "not (false" } else { "(false" });
     let exact = any.iter().filter_map(|pattern| match pattern {
         Pattern::Exact(text) => Some(text.clone()),
-        Pattern::Like(_) => None,
+        Pattern::Like(_) | Pattern::Part(_) => None,
     });
     let exact: Vec<_> = exact.collect();
     if !exact.is_empty() {
         query.push(format_args!(" or {column} = any(")).push_bind(exact).push(")");
     }
     for pattern in any {
-        if let Pattern::Like(pattern) = pattern {
-            query.push(format_args!(" or {column} like ")).push_bind(pattern.clone());
+        match pattern {
+            Pattern::Exact(_) => {}
+            Pattern::Like(pattern) => {
+                query.push(format_args!(" or {column} like ")).push_bind(pattern.clone());
+            }
+            // The side that folds case is the one that has folded the column.
+            Pattern::Part(text) => {
+                query.push(format_args!(" or lower({column}) like lower("));
+                query.push_bind(pattern_of_part(text)).push(")");
+            }
         }
     }
     query.push(")");

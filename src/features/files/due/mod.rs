@@ -1,0 +1,100 @@
+//! Which tenants have files to be swept: known in the control database, so that nobody looks into every realm.
+//!
+//! It is known there before the realm has the row ([`expect_sweep`]). Of several servers one takes a tenant up
+//! ([`claim_sweeps`]), and says when it is due again ([`settle_sweep`]).
+
+mod store;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::error::FilesError;
+use crate::features::access::{self, About, rights};
+use crate::features::iam::IamError;
+use crate::infra::db::PgConnection;
+use crate::kernel::{Caller, TenantId};
+
+/// How long a process remembers that it said so of a tenant. Where nothing is due, the row stays twice as long.
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// Tenants of which this process has said that something will have to be swept.
+#[derive(Debug, Default)]
+pub struct Expected(Mutex<HashMap<TenantId, Instant>>);
+
+impl Expected {
+    /// Whether the control database knows it of the tenant.
+    #[must_use]
+    pub fn is_known(&self, tenant: TenantId) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&tenant).is_some_and(|since| since.elapsed() < REMEMBERED)
+    }
+
+    /// Remembers that it was written; `since`: a moment before it was.
+    pub fn know(&self, tenant: TenantId, since: Instant) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, since| since.elapsed() < REMEMBERED);
+        known.insert(tenant, since);
+    }
+}
+
+/// What a sweep of a tenant's files came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweeping {
+    /// What is left is due then; `None`: nothing is left.
+    Swept { next: Option<OffsetDateTime> },
+    /// The tenant is not in use: it keeps what it has.
+    NotInUse,
+}
+
+/// Says that something of a tenant's files will have to be swept. To be called before it is written in the realm.
+///
+/// # Errors
+/// Without `tenant:update`; the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn expect_sweep(
+    control: &mut PgConnection,
+    caller: &Caller,
+    tenant: TenantId,
+) -> Result<(), FilesError> {
+    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
+        .await
+        .map_err(IamError::from)?;
+    Ok(store::expect(control, tenant).await.map_err(IamError::from)?)
+}
+
+/// Takes up some tenants whose files are due to be looked at. If that comes to nothing, they are due again in an hour.
+///
+/// # Errors
+/// Without `tenant:update`; the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn claim_sweeps(control: &mut PgConnection, caller: &Caller) -> Result<Vec<TenantId>, FilesError> {
+    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
+        .await
+        .map_err(IamError::from)?;
+    Ok(store::claim(control).await.map_err(IamError::from)?)
+}
+
+/// Says when the files of a tenant that was taken up are due again.
+///
+/// # Errors
+/// Without `tenant:update`; the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn settle_sweep(
+    control: &mut PgConnection,
+    caller: &Caller,
+    tenant: TenantId,
+    sweeping: Sweeping,
+) -> Result<(), FilesError> {
+    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
+        .await
+        .map_err(IamError::from)?;
+    let settled = match sweeping {
+        Sweeping::Swept { next: Some(next) } => store::postpone(control, tenant, next).await,
+        Sweeping::Swept { next: None } => store::forget(control, tenant).await,
+        Sweeping::NotInUse => store::put_off(control, tenant).await,
+    };
+    Ok(settled.map_err(IamError::from)?)
+}
