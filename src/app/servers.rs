@@ -305,9 +305,8 @@ mod tests {
     #[test]
     fn a_server_that_answers_others_while_it_is_asked_is_not_down() {
         let states = ServerStates::default();
-        let ask = |began| {
-            states.set([("eu1".to_owned(), ServerState::Down("database_unreachable"))].into_iter(), began)
-        };
+        let down = || [("eu1".to_owned(), ServerState::Down("database_unreachable"))].into_iter();
+        let ask = |began| states.set(down(), began);
         for _ in 0..3 {
             let began = Instant::now();
             states.answered("eu1");

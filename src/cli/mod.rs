@@ -186,7 +186,7 @@ pub enum Command {
     /// are written as they arrive. The audit log records who ran it, but not its text.
     #[command(after_help = exec::AFTER_HELP, override_usage = exec::USAGE)]
     Exec(Box<exec::ExecArgs>),
-    /// Compare the control database with the actual servers and stores, and fix what differs
+    /// Compare the control database with the servers and stores, and fix what differs
     ///
     /// Checks every PostgreSQL server and every object store. Each finding is checked twice, so
     /// that a change in progress is not reported as a fault. Changes nothing without --fix.

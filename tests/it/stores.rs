@@ -126,8 +126,8 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
     src/features/iam/custom_fields/store.rs: select exists (select from nexus.users where fields <>
     src/features/iam/custom_fields/store.rs: select exists (select from nexus.groups where fields <>
-    src/features/iam/custom_fields/store.rs: with some as ( select id from nexus.users
-    src/features/iam/custom_fields/store.rs: with some as ( select id from nexus.groups
+    src/features/iam/custom_fields/store.rs: with chosen as ( select id from nexus.users
+    src/features/iam/custom_fields/store.rs: with chosen as ( select id from nexus.groups
     src/features/iam/custom_fields/store.rs: update nexus.users set fields = fields - $1::text,
     src/features/iam/custom_fields/store.rs: update nexus.groups set fields = fields - $1::text,
     src/features/iam/custom_fields/store.rs: update nexus.users set fields = '{}' where id

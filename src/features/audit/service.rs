@@ -59,24 +59,18 @@ pub struct Period {
     pub until: Option<OffsetDateTime>,
 }
 
-/// One page of rows, the newest first, and whether older ones follow.
-///
-/// # Errors
-/// Without `audit:read`.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn list(
+/// One page of rows, the newest first, and whether older ones follow; for features that have asked for `audit:read`.
+pub(in crate::features) async fn read_page(
     control: &mut PgConnection,
-    caller: &Caller,
     filter: &AuditFilter,
     page: Page,
 ) -> Result<(Vec<AuditView>, bool), AuditError> {
-    access::authorize(control, caller, &rights::AUDIT_READ, About::Platform).await?;
     let mut rows = store::page(control, filter, (page.fetched(), page.offset())).await?;
     let more = page.cut(&mut rows);
     Ok((rows, more))
 }
 
-/// The same for other features.
+/// The same, without looking whether more follow.
 pub(in crate::features) async fn read_list(
     control: &mut PgConnection,
     filter: &AuditFilter,

@@ -51,7 +51,7 @@ fn without_a_command_the_help_is_shown() {
       operation     List, resume and roll back recorded changes of tenants
       migrate       Manage sets of migrations, and migrate every tenant to the same version
       exec          Run one statement in many tenants' databases, as each tenant's own login
-      fsck          Compare the control database with the actual servers and stores, and fix what differs
+      fsck          Compare the control database with the servers and stores, and fix what differs
       user          Manage the users of a realm: a tenant's, or the platform's operators
       role          Manage what roles allow, and who holds them
       permission    List and register the permissions that roles can hold

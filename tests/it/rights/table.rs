@@ -378,8 +378,6 @@ fn of_files() -> Vec<Row> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn platform() -> Vec<Row> {
     rows! {
-        Platform "audit::list" "audit:read" |d, c, t|
-            audit::list(&mut d.app.control, c, &audit::AuditFilter::default(), PAGE);
         Platform "audit::outline" "audit:read" |d, c, t|
             audit::outline(&mut d.app.control, c, audit::Period::default());
         Platform "audit::export" "audit:read" |d, c, t| {

@@ -85,20 +85,20 @@ pub(super) async fn clear_some(
 ) -> Result<Vec<Uuid>, DbError> {
     let statement = match field.applies_to {
         AppliesTo::Users => {
-            "with some as (
+            "with chosen as (
                  select id from nexus.users where id > $2 and fields <> '{}' and fields -> $1::text is not null
                  order by id limit $3
              )
              update nexus.users set fields = fields - $1::text, updated_at = now()
-             from some where users.id = some.id returning users.id"
+             from chosen where users.id = chosen.id returning users.id"
         }
         AppliesTo::Groups => {
-            "with some as (
+            "with chosen as (
                  select id from nexus.groups where id > $2 and fields <> '{}' and fields -> $1::text is not null
                  order by id limit $3
              )
              update nexus.groups set fields = fields - $1::text, updated_at = now()
-             from some where groups.id = some.id returning groups.id"
+             from chosen where groups.id = chosen.id returning groups.id"
         }
     };
     Ok(sqlx::query_scalar(statement).bind(&field.name).bind(after).bind(most).fetch_all(realm).await?)
