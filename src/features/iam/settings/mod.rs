@@ -214,7 +214,6 @@ impl SettingsUpdate {
 }
 
 /// A setting after a change.
-#[expect(clippy::option_option, reason = "what is not given stays, and null takes a setting away")]
 fn after<T: fmt::Display>(change: Option<&Option<T>>, before: Option<&String>) -> Option<String> {
     change.map_or_else(|| before.cloned(), |given| given.as_ref().map(ToString::to_string))
 }
