@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::PASSWORD;
 use crate::iam::inside::run;
-use crate::support::api::ApiServer;
+use crate::support::api::{Answer, ApiServer};
 use crate::support::dice::Dice;
 use crate::support::stack::{self, Stack};
 use crate::support::world::World;
@@ -139,9 +139,7 @@ fn servers_a_fleet_run_and_a_creation_never_hold_more_sessions_together_than_the
                 let mut dice = Dice(worker);
                 while !ended.load(Ordering::Relaxed) {
                     let server = if dice.below(2) == 0 { one } else { two };
-                    // The realm's sessions, and those of the apps' logins.
-                    let path = ["/auth/me", "/usage"][dice.below(2)];
-                    let answer = server.get(path, &tokens[dice.below(tokens.len())]);
+                    let answer = server.get("/auth/me", &tokens[dice.below(tokens.len())]);
                     match (answer.status, answer.json()["code"].as_str()) {
                         (200, _) => good.fetch_add(1, Ordering::Relaxed),
                         (503, Some("sessions_busy" | "realm_busy")) => busy.fetch_add(1, Ordering::Relaxed),
@@ -190,6 +188,58 @@ fn sessions_that_nobody_uses_make_room_for_another_process() {
     let began = Instant::now();
     it.world().ok(&["tenant", "create", "late", "--cluster", "eu"]);
     assert!(began.elapsed() < Duration::from_secs(30), "it waited for {:?}", began.elapsed());
+}
+
+#[test]
+fn sessions_by_the_apps_logins_count_in_the_budget_and_make_room_as_those_of_realms_do() {
+    let it = Budgeted::new(&["--connections", "5"]);
+    let slugs: Vec<String> = (0..4).map(|n| format!("t{n}")).collect();
+    it.tenants(&slugs);
+    let servers = [(); 2].map(|()| ApiServer::start_with(it.world(), &limits()));
+    let tokens = tokens(&servers[0], &slugs);
+    // Each needs a session in the realm and then one by the apps' login: eight kinds, and there is room for five.
+    for server in &servers {
+        for token in tokens.iter().chain(&tokens) {
+            assert_eq!(server.get("/usage", token).status, 200);
+        }
+    }
+    let (ended, most) = (AtomicBool::new(false), Mutex::new((0, String::new())));
+    let counting = it.counting();
+    let sample = |rows: &[String]| {
+        let (count, who) = rows[0].split_once('|').unwrap();
+        let mut most = most.lock().unwrap();
+        if count.parse::<usize>().unwrap() > most.0 {
+            *most = (count.parse().unwrap(), who.to_owned());
+        }
+        ended.load(Ordering::Relaxed)
+    };
+    let good: usize = std::thread::scope(|scope| {
+        scope.spawn(|| it.second.until("postgres", &counting, sample).unwrap());
+        let _end = End(&ended);
+        let workers: Vec<_> = (0..6)
+            .map(|worker| {
+                let (server, tokens) = (&servers[worker % 2], &tokens);
+                scope.spawn(move || {
+                    let answers = tokens.iter().cycle().skip(worker).take(12);
+                    let answers = answers.map(|token| server.get("/usage", token));
+                    let is_good = |answer: &Answer| {
+                        let is_good = answer.status == 200;
+                        assert!(
+                            is_good || answer.problem() == (503, "sessions_busy".to_owned()),
+                            "{answer:?}"
+                        );
+                        is_good
+                    };
+                    answers.filter(is_good).count()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|it| it.join().unwrap()).sum()
+    });
+    let (most, who) = most.into_inner().unwrap();
+    println!("{good} of 72 were served; {most} sessions at most: {who}");
+    assert!(most <= 5, "{most}: {who}");
+    assert!(good > 24, "only {good} of 72 were served");
 }
 
 #[test]
