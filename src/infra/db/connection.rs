@@ -128,7 +128,8 @@ impl PgConnection {
     ) -> Result<T, E> {
         self.watch.usable()?;
         self.owes_rollback = false;
-        Watched::new(work(&mut self.inner), &self.watch, text.map(kept)).await
+        let asked = Asked::of(&self.watch, text);
+        Watched::new(work(&mut self.inner), &self.watch, asked).await
     }
 }
 
@@ -148,8 +149,8 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         }
         self.owes_rollback = false;
         let query = Query::of(query);
-        let text = kept(query.sql.as_str());
-        Watched::new(self.inner.fetch_many(query), &self.watch, Some(text)).boxed()
+        let asked = Asked::of(&self.watch, Some(query.sql.as_str()));
+        Watched::new(self.inner.fetch_many(query), &self.watch, asked).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -162,8 +163,8 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         }
         self.owes_rollback = false;
         let query = Query::of(query);
-        let text = kept(query.sql.as_str());
-        Watched::new(self.inner.fetch_optional(query), &self.watch, Some(text)).boxed()
+        let asked = Asked::of(&self.watch, Some(query.sql.as_str()));
+        Watched::new(self.inner.fetch_optional(query), &self.watch, asked).boxed()
     }
 
     fn prepare_with<'e>(
@@ -178,8 +179,8 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
             return std::future::ready(Err(error)).boxed();
         }
         self.owes_rollback = false;
-        let text = kept(sql.as_str());
-        Watched::new(self.inner.prepare_with(sql, parameters), &self.watch, Some(text)).boxed()
+        let asked = Asked::of(&self.watch, Some(sql.as_str()));
+        Watched::new(self.inner.prepare_with(sql, parameters), &self.watch, asked).boxed()
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
@@ -190,13 +191,28 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
             return std::future::ready(Err(error)).boxed();
         }
         self.owes_rollback = false;
-        let text = kept(sql.as_str());
-        Watched::new(self.inner.describe(sql), &self.watch, Some(text)).boxed()
+        let asked = Asked::of(&self.watch, Some(sql.as_str()));
+        Watched::new(self.inner.describe(sql), &self.watch, asked).boxed()
     }
 }
 
-fn kept(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_KEPT)].to_owned()
+/// What the server is asked for: what is kept of its text, where it is a statement, and its span.
+struct Asked {
+    text: Option<String>,
+    span: Span,
+}
+
+impl Asked {
+    fn of(watch: &Watch, text: Option<&str>) -> Self {
+        // Never its text: a statement may hold a role's verifier.
+        let span = tracing::debug_span!(
+            "statement",
+            db.namespace = watch.server.database,
+            db.operation.name = text.map(verb),
+            db.query.summary = text.map(summary),
+        );
+        Self { text: text.map(|text| text[..text.floor_char_boundary(TEXT_KEPT)].to_owned()), span }
+    }
 }
 
 /// A query, taken apart so that its text can be looked at before it is sent.
@@ -253,14 +269,7 @@ impl<W> Drop for Watched<'_, W> {
 }
 
 impl<'a, W> Watched<'a, W> {
-    fn new(waiting: W, watch: &'a Arc<Watch>, text: Option<String>) -> Self {
-        // Never its text: a statement may hold a role's verifier.
-        let span = tracing::debug_span!(
-            "statement",
-            db.namespace = watch.server.database,
-            db.operation.name = text.as_deref().map(verb),
-            db.query.summary = text.as_deref().map(summary),
-        );
+    fn new(waiting: W, watch: &'a Arc<Watch>, Asked { text, span }: Asked) -> Self {
         Self { waiting, watch, text, silence: None, over: false, span }
     }
 

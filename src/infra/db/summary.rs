@@ -44,6 +44,9 @@ const VERBS: [&str; 37] = [
 /// The words that a table's name follows.
 const BEFORE_TABLES: [&str; 4] = ["FROM", "INTO", "UPDATE", "JOIN"];
 
+/// Most bytes of a statement that are read for a table.
+const MOST_READ: usize = 4096;
+
 /// The verb of a statement; `OTHER` for a word that is none.
 pub(super) fn verb(text: &str) -> &'static str {
     let word =
@@ -51,20 +54,45 @@ pub(super) fn verb(text: &str) -> &'static str {
     VERBS.into_iter().find(|known| known.eq_ignore_ascii_case(word)).unwrap_or("OTHER")
 }
 
-/// The verb and the first table of the schema `nexus`. Only where no quote comes before it: what is quoted is
-/// somebody's.
+/// The verb, and the table of the schema `nexus` that the statement itself is about, else one of its parts.
 pub(super) fn summary(text: &str) -> String {
     let verb = verb(text);
-    let unquoted = text.split(['\'', '"', '$']).next().unwrap_or_default();
-    let mut words = unquoted.split_whitespace();
-    while let Some(word) = words.next() {
-        if BEFORE_TABLES.iter().any(|before| before.eq_ignore_ascii_case(word))
-            && let Some(table) = words.clone().next().and_then(table)
-        {
-            return format!("{verb} {table}");
-        }
+    match main_table(&text[..text.floor_char_boundary(MOST_READ)]) {
+        Some(table) => format!("{verb} {table}"),
+        None => verb.to_owned(),
     }
-    verb.to_owned()
+}
+
+/// What is quoted is somebody's, and is passed over; with what could hide where a quote ends, nothing is read.
+fn main_table(text: &str) -> Option<&str> {
+    if text.contains('\\') {
+        return None;
+    }
+    let (mut rest, mut depth, mut inner, mut is_next) = (text, 0_i32, None, false);
+    while let Some(c) = rest.chars().next() {
+        let mut end = c.len_utf8();
+        match c {
+            '\'' | '"' => end += rest[1..].find(c)? + 1,
+            '-' if rest.starts_with("--") => end = rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => return None,
+            '$' if !rest[1..].starts_with(|next: char| next.is_ascii_digit()) => return None,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            c if c.is_alphanumeric() || c == '_' => {
+                let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+                end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+                let word = &rest[..end];
+                match table(word).filter(|_| is_next) {
+                    Some(found) if depth == 0 => return Some(found),
+                    found => inner = inner.or(found),
+                }
+                is_next = BEFORE_TABLES.iter().any(|before| before.eq_ignore_ascii_case(word));
+            }
+            _ => {}
+        }
+        rest = &rest[end..];
+    }
+    inner
 }
 
 fn table(word: &str) -> Option<&str> {
@@ -85,6 +113,8 @@ mod tests {
             ("INSERT INTO nexus.outbox(id) VALUES ($1)", "INSERT nexus.outbox"),
             ("update nexus.users set name = $1", "UPDATE nexus.users"),
             ("WITH x AS (SELECT 1 FROM nexus.roles) SELECT * FROM x", "WITH nexus.roles"),
+            ("select (select a from nexus.roles), 'x' from nexus.users where a = $1", "SELECT nexus.users"),
+            ("select exists (select from nexus.roles -- of them\n)", "SELECT nexus.roles"),
             ("BEGIN", "BEGIN"),
             ("COMMIT;", "COMMIT"),
             ("SELECT 1", "SELECT"),
@@ -98,7 +128,11 @@ mod tests {
         for text in [
             "hunter2",
             "'hunter2'",
-            "SELECT 'x' FROM nexus.hunter2",
+            "SELECT ' FROM nexus.hunter2 '",
+            "SELECT ' '' FROM nexus.hunter2 '",
+            "SELECT E'\\' FROM nexus.hunter2 '",
+            "SELECT /* FROM nexus.hunter2 */ 1",
+            "SELECT 1 -- FROM nexus.hunter2",
             "SELECT $$ FROM nexus.hunter2 $$",
             "ALTER ROLE x PASSWORD 'hunter2'",
             "SELECT * FROM hunter2",

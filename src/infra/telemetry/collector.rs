@@ -93,7 +93,8 @@ impl HttpClient for Collector {
             let body = Limited::new(body, MOST_ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        begun.runtime.spawn(tokio::time::timeout(SEND_TIMEOUT, sent)).await??
+        // A timer is made within a runtime only.
+        begun.runtime.spawn(async move { tokio::time::timeout(SEND_TIMEOUT, sent).await }).await??
     }
 }
 

@@ -205,7 +205,7 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
     assert_snapshot!(with("zzz = 1\n"), @r#"
     --- stderr
     error: [M]/work/nexus.toml:1: unknown key "zzz"
-    hint: the keys there are: default_context, log, local, context
+    hint: the keys there are: default_context, log, telemetry, local, context
     --- exit 2
     "#);
 }
