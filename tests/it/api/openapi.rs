@@ -139,9 +139,10 @@ fn reading_changes_nothing() {
         if method != "get" {
             continue;
         }
-        let is_operators = ["/tenants", "/operations", "/clusters", "/stores", "/migrations"]
-            .iter()
-            .any(|collection| path.starts_with(collection));
+        let is_operators =
+            ["/tenants", "/operations", "/clusters", "/stores", "/migrations", "/audit/platform"]
+                .iter()
+                .any(|collection| path.starts_with(collection));
         let id = match path.split('/').nth(1) {
             Some("api-keys") => &key,
             Some("files") => &file,
