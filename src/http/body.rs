@@ -130,7 +130,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Such a field as services take it.
-pub(super) fn parsed<T>(given: Given<Parsed<T>>) -> Option<Option<T>> {
+pub(super) fn parsed<T>(given: Given<Parsed<T>>) -> Given<T> {
     given.map(|value| value.map(|it| it.0))
 }
 

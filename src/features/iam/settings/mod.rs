@@ -206,16 +206,16 @@ impl SettingsUpdate {
     fn of(&self, before: &RealmSettings) -> RealmSettings {
         RealmSettings {
             registration: self.registration.unwrap_or(before.registration),
-            language: after(&self.language, &before.language),
-            currency: after(&self.currency, &before.currency),
-            time_zone: after(&self.time_zone, &before.time_zone),
+            language: after(self.language.as_ref(), before.language.as_ref()),
+            currency: after(self.currency.as_ref(), before.currency.as_ref()),
+            time_zone: after(self.time_zone.as_ref(), before.time_zone.as_ref()),
         }
     }
 }
 
 /// A setting after a change.
-fn after<T: fmt::Display>(change: &Option<Option<T>>, before: &Option<String>) -> Option<String> {
-    change.as_ref().map_or_else(|| before.clone(), |given| given.as_ref().map(ToString::to_string))
+fn after<T: fmt::Display>(change: Option<&Option<T>>, before: Option<&String>) -> Option<String> {
+    change.map_or_else(|| before.cloned(), |given| given.as_ref().map(ToString::to_string))
 }
 
 #[cfg(test)]
