@@ -376,7 +376,7 @@ fn a_control_database_that_is_slow_to_answer_loses_nobody_their_slots() {
          and datname = current_database() and query_start > '{went_on}'"
     );
     it.world().until(&control, &asked, |rows| !rows.is_empty());
-    assert_eq!(it.world().sql(&control, keeper), [pid.clone()], "it is the same session");
+    assert_eq!(it.world().sql(&control, keeper), std::slice::from_ref(&pid), "it is the same session");
     let held = format!(
         "select count(*) >= 3 from pg_locks where pid = {pid} and locktype = 'advisory' and objid < 1000"
     );
