@@ -203,7 +203,7 @@ fn sessions_by_the_apps_logins_count_in_the_budget_and_make_room_as_those_of_rea
             assert_eq!(server.get("/usage", token).status, 200);
         }
     }
-    let (ended, most) = (AtomicBool::new(false), Mutex::new((0, String::new())));
+    let (ended, most) = (AtomicBool::new(false), Mutex::new((0_usize, String::new())));
     let counting = it.counting();
     let sample = |rows: &[String]| {
         let (count, who) = rows[0].split_once('|').unwrap();
