@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 /// How often a cause is logged.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Most causes of one code that are told apart; more count as one.
+/// Most causes of one code that are counted each for itself; more count as one.
 const MOST: usize = 8;
 
 /// Those of this process.

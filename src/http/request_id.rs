@@ -59,7 +59,7 @@ pub(super) async fn give(State(believed): State<Believed>, request: Request, nex
         path = request.uri().path(),
         tenant = field::Empty,
     );
-    if let Some(trace) = telemetry::begun(&span, &described(&request, &believed)) {
+    if let Some(trace) = telemetry::began(&span, &described(&request, &believed)) {
         span.record("trace_id", trace);
     }
     let (of_request, answer) = (span.clone(), async {

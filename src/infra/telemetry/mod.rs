@@ -32,7 +32,7 @@ use exporter::Exporter;
 use queue::Queue;
 use sampler::OfRequests;
 
-pub use request::{RequestSpan, answered, begun};
+pub use request::{RequestSpan, answered, began};
 
 /// Where a collector takes traces, behind its URL (OTLP specification, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";

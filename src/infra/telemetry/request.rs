@@ -30,7 +30,7 @@ pub(super) fn turn_on() {
 }
 
 /// Says of a span that it is a request's. The id of the trace that it belongs to, if it belongs to one.
-pub fn begun(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
+pub fn began(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
     let parent = request.believed.filter(|headers| headers.contains_key("traceparent")).map(|headers| {
         TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
     });

@@ -171,14 +171,10 @@ fn no_secret_of_a_request_or_a_tenant_is_in_what_a_collector_is_sent() {
     assert!(collector.heads().iter().all(|head| head.contains("authorization: Bearer collector-canary")));
     assert!(!said(&world).contains("collector-canary"));
     let env = world.env("acme");
-    let env = env.as_object().unwrap().values().filter_map(|value| value.as_str());
-    // Names of places are none; passwords, keys and the addresses that hold them are.
-    let env = env
-        .filter(|value| value.len() >= 20 && !value.starts_with("http"))
-        .filter(|value| *value != world.database_of("acme"));
+    let names = ["DATABASE_URL", "PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let env = names.iter().map(|name| env[name].as_str().unwrap());
     let refresh = login["refresh_token"].as_str().unwrap();
     let secrets: Vec<&str> = env.chain([canary, PASSWORD, &token, refresh, "ann@acme.example"]).collect();
-    assert!(secrets.len() > 6, "{secrets:?}");
     for secret in secrets {
         assert!(!sent.contains(secret), "{secret}");
     }
