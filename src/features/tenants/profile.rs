@@ -160,7 +160,10 @@ mod tests {
         assert!(matches!(both.of(&Profile::default()), Err(TenantError::ModuleTwice { .. })));
         let many = (0..=MOST_MODULES).map(|at| word(&format!("m{at}"))).collect();
         let many = ProfileChange { modules: Some(many), ..ProfileChange::default() };
-        assert!(matches!(many.of(&Profile::default()), Err(TenantError::TooManyModules { count: 51 })));
+        assert!(matches!(
+            many.of(&Profile::default()),
+            Err(TenantError::TooManyModules { count: 51, most: 50 })
+        ));
     }
 
     #[test]
