@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`kernel`] | words: ids, slugs, errors, hints, secrets | `error.rs`, `hint/mod.rs` |
 //! | [`settings`] | `nexus.toml`, contexts, the environment | `mod.rs` |
-//! | [`infra`] | mechanisms with no business noun: database, keys, object stores, the step engine | `saga/mod.rs` |
+//! | [`infra`] | mechanisms with no business noun: database, keys, object stores, telemetry, the step engine | `saga/mod.rs` |
 //! | [`features`] | the business: tenants, provisioning, who may do what, secrets, audit, the local stack | `provisioning/mod.rs`, `access/mod.rs` |
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output; `serve.rs` alone knows `http` and `worker` | `mod.rs` |

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::features::files::{self, Bucket, FilesError, Reach, Sweeping, Swept};
+use crate::features::files::{self, Bucket, FilesError, Reach, SweepOutcome, Swept};
 use crate::features::iam::{IamError, Realm};
 use crate::features::tenants::{Tenant, TenantRef};
 use crate::kernel::{AnyFailure, Caller, TenantId};
@@ -48,7 +48,7 @@ impl App {
     /// # Errors
     /// The control database's.
     pub async fn expect_sweep(&self, tenant: TenantId) -> Result<(), AnyFailure> {
-        let expected = &self.shared().expected;
+        let expected = &self.shared().expected_sweeps;
         if !expected.is_known(tenant) {
             let before = Instant::now();
             files::expect_sweep(&mut *self.control().await?, &Caller::System, tenant).await?;
@@ -103,15 +103,15 @@ impl App {
 
     async fn sweep_one(&self, id: TenantId) -> Result<usize, AnyFailure> {
         let (files, sweeping) = match self.tenant(&TenantRef::Id(id)).await? {
-            None => (0, Sweeping::NotInUse),
+            None => (0, SweepOutcome::NotInUse),
             Some(tenant) => {
                 let at = TenantFiles { app: self.clone(), tenant };
                 match Box::pin(files::sweep(&at, &Caller::System)).await {
                     // It has no files.
-                    Err(FilesError::Iam(IamError::Outdated)) => (0, Sweeping::Swept { next: None }),
+                    Err(FilesError::Iam(IamError::Outdated)) => (0, SweepOutcome::Swept { next: None }),
                     swept => {
                         let Swept { files, next } = swept?;
-                        (files, Sweeping::Swept { next })
+                        (files, SweepOutcome::Swept { next })
                     }
                 }
             }

@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::features::access::GrantsCache;
-use crate::features::files::Expected;
+use crate::features::files::ExpectedSweeps;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
@@ -101,7 +101,7 @@ struct Shared {
     /// Requests of tenants.
     meter: Meter,
     /// Tenants whose files will have to be swept.
-    expected: Expected,
+    expected_sweeps: ExpectedSweeps,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
     rate_limits: rate_limit::SharedRateLimits,
@@ -290,7 +290,7 @@ impl App {
             buckets: Buckets::default(),
             passwords: Passwords::default(),
             meter: Meter::default(),
-            expected: Expected::default(),
+            expected_sweeps: ExpectedSweeps::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
             rate_limits: rate_limit::SharedRateLimits::default(),

@@ -181,7 +181,7 @@ impl Realms {
             match self.servers.login(&tenant.cluster, until, connecting).await {
                 Ok(opened) => Ok(opened.counted(place)),
                 // The login may have no more, or the server.
-                Err(error) if password.is_some() && error.state() == Some(TOO_MANY) => {
+                Err(error) if password.is_some() && error.is_too_many_connections() => {
                     Err(DbError::Busy { sessions: usize::try_from(cluster.connection_limit).unwrap_or(0) })
                 }
                 Err(error) => {
@@ -208,9 +208,6 @@ impl Realms {
         }
     }
 }
-
-/// SQLSTATE `too_many_connections`.
-const TOO_MANY: &str = "53300";
 
 /// Whether a database is closed to all (55000).
 fn takes_no_sessions(error: &DbError) -> bool {

@@ -56,20 +56,20 @@ pub(super) struct ServerStates {
     known: RwLock<BTreeMap<String, Known>>,
     /// Somebody could not reach a server.
     doubt: Notify,
-    sessions: RwLock<BTreeMap<String, Arc<Sessions>>>,
+    activity: RwLock<BTreeMap<String, Arc<Activity>>>,
 }
 
 /// What is known of a server by those who work there.
 #[derive(Debug)]
-struct Sessions {
+struct Activity {
     logins: Semaphore,
     /// When it last answered.
-    answered: Mutex<Option<Instant>>,
+    last_answer: Mutex<Option<Instant>>,
 }
 
-impl Default for Sessions {
+impl Default for Activity {
     fn default() -> Self {
-        Self { logins: Semaphore::new(LOGINS_AT_ONCE), answered: Mutex::default() }
+        Self { logins: Semaphore::new(LOGINS_AT_ONCE), last_answer: Mutex::default() }
     }
 }
 
@@ -91,7 +91,8 @@ impl ServerStates {
 
     /// A server has answered somebody.
     pub(super) fn answered(&self, name: &str) {
-        *self.sessions(name).answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.activity(name).last_answer.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Instant::now());
     }
 
     /// Logs in on a server, in turn.
@@ -104,25 +105,25 @@ impl ServerStates {
         until: Instant,
         connect: impl Future<Output = Result<T, DbError>>,
     ) -> Result<T, DbError> {
-        let sessions = self.sessions(name);
-        let turn = tokio::time::timeout_at(until, sessions.logins.acquire()).await;
+        let activity = self.activity(name);
+        let turn = tokio::time::timeout_at(until, activity.logins.acquire()).await;
         let _turn = turn.map_err(|_| DbError::Busy { sessions: LOGINS_AT_ONCE })?;
         let opened = connect.await?;
         self.answered(name);
         Ok(opened)
     }
 
-    fn sessions(&self, name: &str) -> Arc<Sessions> {
-        let known = self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    fn activity(&self, name: &str) -> Arc<Activity> {
+        let known = self.activity.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         known.unwrap_or_else(|| {
-            let mut all = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.activity.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(name.to_owned()).or_default())
         })
     }
 
     /// Whether a server has answered somebody since a time.
     fn has_answered_since(&self, name: &str, time: Instant) -> bool {
-        let answered = *self.sessions(name).answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *self.activity(name).last_answer.lock().unwrap_or_else(PoisonError::into_inner);
         answered.is_some_and(|at| at >= time)
     }
 

@@ -35,15 +35,15 @@ EXAMPLES
     Show(OneArgs),
     /// Create a custom field
     ///
-    /// Users or groups then have values of it: user create --field NAME=VALUE. Its name and type never
-    /// change. Where it is required, those that exist already go on without a value.
+    /// Set its values with --field NAME=VALUE of user create and group create. Its name and type never
+    /// change. If it is required, existing users or groups stay valid without a value.
     #[command(after_help = "\
 EXAMPLES
   nexus custom-field create level --of users --type number --tenant acme
   nexus custom-field create department --of users --type choice --choice sales --choice finance --tenant acme
   nexus user create --email bob@acme.example --field department=sales --tenant acme")]
     Create(CreateArgs),
-    /// Change a custom field, but for its name and type
+    /// Change a custom field's choices, description or whether it is required
     #[command(after_help = "\
 EXAMPLES
   nexus custom-field update level --of users --required --tenant acme
@@ -99,13 +99,13 @@ pub struct CreateArgs {
     /// Whether it is a field of users or of groups
     #[arg(long, value_name = "WHAT", value_parser = applies_to())]
     pub of: AppliesTo,
-    /// What its values are
+    /// Type of the values
     #[arg(long = "type", value_name = "TYPE", value_parser = word(CustomFieldType::ALL, CustomFieldType::as_str))]
     pub kind: CustomFieldType,
-    /// What a choice is one of; may be repeated
+    /// Allow this value, for type choice; may be repeated
     #[arg(long = "choice", value_name = "TEXT")]
     pub choices: Vec<String>,
-    /// Require a value of whoever is created from now on, or gets other values
+    /// Require a value for new users or groups, and when custom fields change
     #[arg(long)]
     pub required: bool,
     /// Its description
@@ -125,13 +125,13 @@ pub struct UpdateArgs {
     /// Which field
     #[command(flatten)]
     pub which: WhichArgs,
-    /// What a choice is one of, all of it; may be repeated
+    /// Replace the allowed values, for type choice; may be repeated
     #[arg(long = "choice", value_name = "TEXT")]
     pub choices: Vec<String>,
-    /// Require a value of whoever is created from now on, or gets other values
+    /// Require a value for new users or groups, and when custom fields change
     #[arg(long)]
     pub required: bool,
-    /// Require no value any more
+    /// Make the field optional
     #[arg(long, conflicts_with = "required")]
     pub optional: bool,
     /// Its new description
@@ -217,7 +217,7 @@ async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
     let wanted = args.which.field();
     let field = custom_fields::get(&mut realm, &caller, &wanted).await?;
     if !ctx.global.dry_run {
-        let shown = format!("all {} would lose their values of it", args.which.of.as_str());
+        let shown = format!("the values of all {} will be deleted", args.which.of.as_str());
         let what = format!("deleting custom field {wanted}");
         prompt::confirm_word(ctx, &what, &[shown], &field.name, args.confirm.as_deref())?;
     }

@@ -1,8 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage,
-//! business.
-//! Processes: provisioning, fleet, inspection, installation, local, doctor, mailbox.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage.
+//! Processes: provisioning, fleet, inspection, installation, local, doctor, mailbox, business.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;

@@ -192,7 +192,7 @@ impl FromRequestParts<Api> for RequestContext {
             }
         };
         if let Some(tenant) = &place {
-            request_id::note_tenant(tenant.id);
+            request_span::note_tenant(tenant.id);
         }
         let caller = claims.caller();
         if let Some(tenant) = &place
@@ -274,7 +274,7 @@ impl FromRequestParts<Api> for AnonymousContext {
             if place.as_ref().is_some_and(|other| other.id != tenant.id) {
                 return Err(RequestError::TenantMismatch.into());
             }
-            request_id::note_tenant(tenant.id);
+            request_span::note_tenant(tenant.id);
             place = Some(tenant);
         }
         Ok(Self { api: api.clone(), place })

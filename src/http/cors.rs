@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use super::context::TENANT_HEADERS;
-use super::{rate_limit, request_id};
+use super::{rate_limit, request_span};
 
 /// How long a browser may go by an answer about a method or header; none keeps it for longer than two hours.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -35,7 +35,7 @@ pub(super) fn allow<S: Clone + Send + Sync + 'static>(routes: Router<S>, origins
             HeaderName::from_static("last-event-id"),
             tenant,
             project,
-            request_id::HEADER,
+            request_span::HEADER,
         ])
         .expose_headers([
             header::ETAG,
@@ -44,7 +44,7 @@ pub(super) fn allow<S: Clone + Send + Sync + 'static>(routes: Router<S>, origins
             HeaderName::from_static("idempotency-replayed"),
             rate_limit::POLICY,
             rate_limit::LIMIT,
-            request_id::HEADER,
+            request_span::HEADER,
         ])
         .max_age(MAX_AGE);
     routes.layer(layer)

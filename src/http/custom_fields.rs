@@ -132,7 +132,7 @@ struct CustomFieldChange {
     description: Option<Parsed<Description>>,
 }
 
-/// Change a custom field, but for its name and type
+/// Change a custom field's choices, description or whether it is required
 #[utoipa::path(
     patch,
     path = "/custom-fields/{id}",

@@ -17,8 +17,8 @@ pub(super) enum RequestError {
     #[error("the token, the headers and the host name different tenants")]
     #[failure(Forbidden, "tenant_mismatch")]
     TenantMismatch,
-    /// The token is one of the platform's realm, and what it is for is a tenant's own.
-    #[error("this is a tenant's own, and the token is of the platform's realm")]
+    /// The token belongs to the platform's realm, and the path is for tenants only.
+    #[error("this path is for tenants only, and the token belongs to the platform's realm")]
     #[failure(Forbidden, "tenant_mismatch")]
     #[hint("sign in to the tenant")]
     TokenOfPlatform,

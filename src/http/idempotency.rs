@@ -122,7 +122,7 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
     let request = Request::from_parts(parts, Body::from(body));
     // A client that goes away is expected to ask again: what it asked for is carried out to its end.
     let work = async move {
-        let answered = tokio::spawn(request_id::kept(tokio::time::timeout(limit, next.run(request)))).await;
+        let answered = tokio::spawn(request_span::kept(tokio::time::timeout(limit, next.run(request)))).await;
         let (response, panic) = match answered {
             Ok(Ok(response)) => (response, None),
             Ok(Err(_)) => {
@@ -133,7 +133,7 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
         };
         (keep(&context, &attempt, response).await, panic)
     };
-    match tokio::spawn(request_id::kept(work)).await {
+    match tokio::spawn(request_span::kept(work)).await {
         Ok((_, Some(panic))) => resume_unwind(panic),
         Ok((response, None)) => Ok(response),
         Err(_) => Err(RequestError::Bug.into()),

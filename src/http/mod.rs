@@ -34,7 +34,7 @@ mod problem;
 mod query;
 mod rate_limit;
 mod refusals;
-mod request_id;
+mod request_span;
 mod roles;
 mod router;
 mod security;

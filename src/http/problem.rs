@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuil
 use utoipa::{IntoResponses, ToSchema};
 
 use super::error::{self, RequestError};
-use super::{refusals, request_id};
+use super::{refusals, request_span};
 use crate::features::iam::IamError;
 use crate::features::iam::custom_fields::WrongField;
 use crate::features::iam::users::RefusedRow;
@@ -129,7 +129,7 @@ impl Problem {
             status: status.as_u16(),
             detail,
             code: failure.code(),
-            request_id: request_id::current(),
+            request_id: request_span::current(),
             hints,
             details: if inside { Value::Null } else { failure.details() },
             errors: self.fields(),

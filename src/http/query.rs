@@ -149,11 +149,11 @@ fn parameter(field: &FilterField, operator: Operator) -> Parameter {
     };
     let text = match operator {
         Operator::Eq => field.about.to_owned(),
-        Operator::Ne => format!("`{}` is another", field.name),
+        Operator::Ne => format!("`{}` is not this", field.name),
         Operator::Lt => before_or_less("before this", "less than this"),
         Operator::Gt => before_or_less("after this", "more than this"),
-        Operator::In => format!("`{}` is one of these, with commas between them", field.name),
-        Operator::Contains => format!("`{}` contains this, whatever its case", field.name),
+        Operator::In => format!("`{}` is one of these, separated by commas", field.name),
+        Operator::Contains => format!("`{}` contains this; upper and lower case are equal", field.name),
     };
     let one = !matches!(operator, Operator::In | Operator::Contains);
     let schema = ObjectBuilder::new().schema_type(match field.kind {

@@ -21,7 +21,7 @@ use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
     Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
-    metrics, migrations, oauth, operations, page, permissions, rate_limit, request_id, roles, security,
+    metrics, migrations, oauth, operations, page, permissions, rate_limit, request_span, roles, security,
     settings, stores, switch, tenants, usage, users, well_known,
 };
 
@@ -48,7 +48,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
         (name = "files", description = "Files in the tenant's bucket, and what they are attached to"),
-        (name = "usage", description = "What a tenant uses, and what it may use"),
+        (name = "usage", description = "Usage and limits of a tenant"),
         (name = "custom-fields", description = "What a tenant adds to its users and groups"),
         (name = "settings", description = "Settings of a realm: who may register; language, currency and time zone for its apps"),
         (name = "audit", description = "Who did what"),
@@ -107,7 +107,7 @@ fn finished(mut page: utoipa::openapi::OpenApi) -> (utoipa::openapi::OpenApi, Ke
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let believed: request_id::Believed = api.0.settings.trusted_proxies.clone().into();
+    let trusted: request_span::TrustedProxies = api.0.settings.trusted_proxies.clone().into();
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
     let (page, keyed) = finished(page);
@@ -130,7 +130,7 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn(metrics::count));
     cors::allow(routes, &api.0.settings.cors_origins)
         .layer(middleware::from_fn_with_state(api.0.is_tls, security::headers))
-        .layer(middleware::from_fn_with_state(believed, request_id::give))
+        .layer(middleware::from_fn_with_state(trusted, request_span::give))
         .with_state(api)
 }
 

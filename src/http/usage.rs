@@ -14,9 +14,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(show))
 }
 
-/// Show what the tenant uses, and what it may use
+/// Show the tenant's usage and limits
 ///
-/// What its database takes, and how far the migrations of its apps are, is what the login of its apps sees there.
+/// The database's size and the apps' migration versions are those that the login of its apps can see.
 /// Operators see the requests of every tenant by GET /tenants/{id}/usage.
 #[utoipa::path(
     get,

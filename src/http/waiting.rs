@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::RequestError;
 use super::health::{self, NotReady, Readiness};
 use super::problem::Problem;
-use super::{cors, request_id, security};
+use super::{cors, request_span, security};
 use crate::settings::ServeSettings;
 
 /// Why nothing can be answered yet. Cheap to clone.
@@ -34,11 +34,11 @@ impl Waiting {
     }
 
     pub(super) fn router(&self, settings: &ServeSettings) -> Router {
-        let believed: request_id::Believed = settings.trusted_proxies.clone().into();
+        let trusted: request_span::TrustedProxies = settings.trusted_proxies.clone().into();
         let routes = Router::new().route("/health", get(health::health)).route("/ready", get(ready));
         cors::allow(routes.fallback(not_yet), &settings.cors_origins)
             .layer(middleware::from_fn_with_state(self.is_tls, security::headers))
-            .layer(middleware::from_fn_with_state(believed, request_id::give))
+            .layer(middleware::from_fn_with_state(trusted, request_span::give))
             .with_state(self.clone())
     }
 }

@@ -59,12 +59,12 @@ EXAMPLES
     Show(ShowArgs),
     /// Change a realm's settings: who may register, language, currency, time zone
     ///
-    /// Who registers by the API confirms the address by a message before they can sign in. Usually nobody can.
+    /// Users who register through the API confirm their email address first. By default nobody can register.
     /// Language, currency and time zone are for the apps, which find them in their database (nexus.settings).
     #[command(after_help = "\
 EXAMPLES
   nexus iam set --language de-AT --currency EUR --time-zone Europe/Vienna --tenant acme
-  nexus iam set --no-currency --tenant acme                the apps have none any more
+  nexus iam set --no-currency --tenant acme                the realm then has no currency
   nexus iam set --registration open --tenant acme          anybody
   nexus iam set --registration invited --tenant acme       with the token of an invitation
   nexus iam set --registration closed --tenant acme        nobody: users are created")]

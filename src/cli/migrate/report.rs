@@ -80,7 +80,7 @@ impl FromStr for ReportFile {
     }
 }
 
-/// A file that cannot be read or written.
+/// A file could not be read or written.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot {action} {}: {source}", path.display())]
 #[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file_missing")]

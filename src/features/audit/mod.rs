@@ -6,6 +6,7 @@
 //!
 //! A fact feature: others record through [`record`] on their own connection, as the last statement
 //! before the commit, because writers wait for each other from there on.
+//! The list is [`super::tenants::log`], which knows tenants by their names.
 //! Start reading at `chain.rs`, then `walk.rs`.
 
 mod anchor;

@@ -12,9 +12,6 @@ use crate::features::{files, migrations};
 use crate::infra::db::{DbError, History};
 use crate::kernel::Caller;
 
-/// SQLSTATE class of what a statement names and is not there, or is another thing.
-const OTHERWISE: &str = "42";
-
 /// What a tenant uses in a month, with what it may use: as its realm, the platform's count of requests and its own
 /// login at its database say.
 ///
@@ -55,7 +52,7 @@ async fn look(database: &mut Database, sets: Vec<(String, String)>) -> Result<Da
     }
     let schemas = match store::versions(database.session(), &readable).await {
         // The tenant's owner has put something else in the place of a history: what it says counts for nothing.
-        Err(error) if error.state().is_some_and(|state| state.starts_with(OTHERWISE)) => Vec::new(),
+        Err(error) if error.names_undefined() => Vec::new(),
         versions => versions?,
     };
     Ok(DatabaseView { bytes: seen.bytes, schemas })

@@ -10,22 +10,22 @@ pub struct OwnUsageView {
     /// The calendar month (UTC) that requests are counted in.
     #[schema(example = "2026-11")]
     pub month: String,
-    /// Users, those left out that are deleted.
+    /// Users that are not deleted.
     pub users: Used,
-    /// Bytes of files, those included whose upload is waited for.
+    /// Bytes of files, including pending uploads.
     pub storage_bytes: Used,
     /// Requests of its users to the API in this month; what a server counted in the last two seconds may be missing.
     pub requests: Used,
     pub database: DatabaseView,
 }
 
-/// How much is used of something, and may be.
+/// Usage and its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Used)]
 pub struct Used {
     #[schema(minimum = 0, example = 12)]
     pub used: i64,
-    /// `null`: as much as there is.
+    /// `null`: no limit.
     #[schema(minimum = 0, example = 50)]
     pub limit: Option<i64>,
 }
@@ -34,7 +34,7 @@ pub struct Used {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = DatabaseUsage)]
 pub struct DatabaseView {
-    /// What it takes on its server.
+    /// Its size in bytes.
     #[schema(minimum = 0, example = 8_432_175)]
     pub bytes: i64,
     /// The sets of migrations of its apps whose history the login may read, by name.

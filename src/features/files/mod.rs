@@ -5,17 +5,16 @@
 //! [`create`]; `sweep.rs` finishes what was left half done, and `due/` knows where something may have been left.
 
 mod complete;
-mod due;
 mod error;
 mod model;
 mod reach;
 mod service;
 mod store;
 mod sweep;
+mod sweeps;
 
 pub use crate::infra::objects::{Bucket, Presigned as StoreRequest};
 pub use complete::complete;
-pub use due::{Expected, Sweeping, claim_sweeps, expect_sweep, settle_sweep};
 pub use error::FilesError;
 pub use model::{
     AttachedId, AttachedKind, Attachment, ContentType, Digest, Download, File, FileChange, FileFilter,
@@ -25,3 +24,4 @@ pub use reach::Reach;
 pub(in crate::features) use service::totals;
 pub use service::{create, delete, download, get, list, renew_upload, update, usage};
 pub use sweep::{Swept, sweep};
+pub use sweeps::{ExpectedSweeps, SweepOutcome, claim_sweeps, expect_sweep, settle_sweep};

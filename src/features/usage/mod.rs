@@ -2,6 +2,7 @@
 //!
 //! A fact feature. Start reading at [`Meter`]: it counts in memory, and is settled with the control database every
 //! second or two. Users are counted where they are made (`iam`), files where they are kept.
+//! `GET /usage`, which also reads the realm and the tenant's own database, is [`super::business::usage`].
 
 mod error;
 mod meter;

@@ -88,10 +88,10 @@ async fn list(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct VerifyParams {
-    /// Behind this row, which an earlier answer came to; without it, from the first row on
+    /// Start after this row: `position` of an earlier answer; without it, at the first row
     #[param(minimum = 1)]
     after: Option<i64>,
-    /// The hash of that row, as the earlier answer says it
+    /// The hash of that row: `hash` of the same answer
     #[param(value_type = Option<String>)]
     hash: Option<Parsed<Hash>>,
 }
@@ -121,8 +121,8 @@ async fn verify(
             return Err(RequestError::query("after", "rows count from 1").into());
         }
         (Some(position), Some(Parsed(hash))) => Some((position, hash)),
-        (Some(_), None) => return Err(RequestError::query("hash", "it says which row `after` means").into()),
-        (None, Some(_)) => return Err(RequestError::query("after", "it says whose hash it is").into()),
+        (Some(_), None) => return Err(RequestError::query("hash", "give it together with `after`").into()),
+        (None, Some(_)) => return Err(RequestError::query("after", "give it together with `hash`").into()),
     };
     let mut session = request.session().await?;
     Ok(Json(audit::verify_part(&mut session.control, &request.caller, after).await?))

@@ -26,20 +26,20 @@ pub enum DbError {
     #[failure(Unavailable, "database_outcome_unknown")]
     #[hint("once the server answers, repeat the command: it finds out what was done")]
     OutcomeUnknown { source: sqlx::Error },
-    /// All sessions that may be open are in use.
-    #[error("no session with the database server is free: all {sessions} that may be open are in use")]
+    /// No session was free in time.
+    #[error("the database server is busy: no session was free in time (limit {sessions})")]
     #[failure(Busy, "sessions_busy")]
-    #[hint("repeat it in a moment")]
+    #[hint("try again in a moment")]
     Busy { sessions: usize },
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]
     #[failure(Unavailable, "database_login_refused")]
     #[hint("see which login is used" => PlatformAction::ShowSettings)]
     LoginRefused { user: String, server: String, source: sqlx::Error },
-    /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
+    /// PostgreSQL refused or cancelled a statement; the message has the SQLSTATE (manual, appendix A).
     #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
     #[failure(if state == states::RECORD_OLDER, Integrity, "record_older_than_world")]
-    #[failure(if state == "57014", Unavailable, "statement_cancelled")]
+    #[failure(if state == states::CANCELLED, Unavailable, "statement_cancelled")]
     #[failure(if states::kind(state) == ErrorKind::Unavailable, Unavailable, "database_unavailable")]
     #[failure(kind = states::kind(state), "database_refused")]
     #[hint(if let Some(hint) = &said.hint, "PostgreSQL says: {hint}")]
@@ -169,6 +169,18 @@ impl DbError {
             Self::Refused { state, .. } => Some(state),
             _ => None,
         }
+    }
+
+    /// Whether the server, the database or the login has no session left.
+    #[must_use]
+    pub fn is_too_many_connections(&self) -> bool {
+        self.state() == Some(states::TOO_MANY_CONNECTIONS)
+    }
+
+    /// Whether a statement names what is not there, or is another thing.
+    #[must_use]
+    pub fn names_undefined(&self) -> bool {
+        self.state().is_some_and(|state| state.starts_with(states::UNDEFINED))
     }
 
     /// Whether the server answers, and only has no session, lock or memory left.

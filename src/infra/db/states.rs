@@ -7,6 +7,13 @@ use crate::kernel::{ErrorKind, Hint};
 /// The control database was restored from an older backup (migration `record_stamp`).
 pub(super) const RECORD_OLDER: &str = "NX002";
 
+/// A statement was cancelled: it took too long, or somebody asked for it (`query_canceled`).
+pub(super) const CANCELLED: &str = "57014";
+/// The server, the database or the login has no session left (`too_many_connections`).
+pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
+/// The class of what a statement names and is not there, or is another thing.
+pub(super) const UNDEFINED: &str = "42";
+
 /// The first row whose beginning a state has decides.
 const KINDS: &[(&str, ErrorKind)] = &[
     // The session, or what it needs, is gone.

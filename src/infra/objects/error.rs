@@ -21,7 +21,7 @@ pub enum ObjectError {
     /// It answered that it has too much to do: this request alone failed.
     #[error("the object store at {endpoint} has too much to do: it answered {status}")]
     #[failure(Unavailable, "store_busy")]
-    #[hint("repeat it in a moment")]
+    #[hint("try again in a moment")]
     Busy { endpoint: String, status: u16 },
     /// It answered that it cannot do this: this request alone failed.
     #[error("the object store at {endpoint} could not do it: it answered {status}")]

@@ -27,11 +27,11 @@ const MOST_ANSWER: usize = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    link: Arc<OnceLock<Link>>,
+    connection: Arc<OnceLock<Connection>>,
 }
 
 /// What is known once the process has a runtime and has read its secrets.
-struct Link {
+struct Connection {
     runtime: Handle,
     headers: HeaderMap,
 }
@@ -56,13 +56,13 @@ impl Collector {
         };
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, link: Arc::default() })
+        Ok(Self { client, connection: Arc::default() })
     }
 
     pub(super) fn begin(&self, headers: Option<&SecretString>) -> Result<(), TelemetryError> {
         let headers = headers.map_or_else(|| Some(HeaderMap::new()), parse).ok_or(TelemetryError::Headers)?;
         // A second time comes only within tests.
-        drop(self.link.set(Link { runtime: Handle::current(), headers }));
+        drop(self.connection.set(Connection { runtime: Handle::current(), headers }));
         Ok(())
     }
 }
@@ -84,9 +84,9 @@ fn parse(text: &SecretString) -> Option<HeaderMap> {
 impl HttpClient for Collector {
     /// Called by the thread that sends, which has no runtime of its own.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let link = self.link.get().ok_or("the process does not send yet")?;
+        let connection = self.connection.get().ok_or("the process does not send yet")?;
         let mut request = request.map(Full::new);
-        request.headers_mut().extend(link.headers.clone());
+        request.headers_mut().extend(connection.headers.clone());
         let client = self.client.clone();
         let sent = async move {
             let (head, body) = client.request(request).await?.into_parts();
@@ -94,7 +94,7 @@ impl HttpClient for Collector {
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
         // A timer is made within a runtime only.
-        link.runtime.spawn(async move { tokio::time::timeout(SEND_TIMEOUT, sent).await }).await??
+        connection.runtime.spawn(async move { tokio::time::timeout(SEND_TIMEOUT, sent).await }).await??
     }
 }
 

@@ -36,13 +36,13 @@ impl Exporter {
             Ok(()) => {
                 count("sent", spans);
                 if self.is_failing.swap(false, Ordering::Relaxed) {
-                    tracing::warn!("the collector of traces takes spans again");
+                    tracing::warn!("the trace collector takes spans again");
                 }
             }
             Err(error) => {
                 count("failed", spans);
                 if !self.is_failing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the collector of traces takes no spans; those it does not take are lost");
+                    tracing::warn!(%error, "the trace collector takes no spans; they are lost");
                 }
             }
         }
@@ -53,7 +53,7 @@ impl SpanExporter for Exporter {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         self.queued.fetch_sub(spans, Ordering::Relaxed);
-        batch.iter_mut().for_each(outgoing::choose);
+        batch.iter_mut().for_each(outgoing::filter_attributes);
         let sent = self.inner.export(batch).await;
         self.note(&sent, spans);
         sent

@@ -30,9 +30,9 @@ use crate::kernel::{Failure, SecretString};
 use collector::Collector;
 use exporter::Exporter;
 use queue::Queue;
-use sampler::OfRequests;
+use sampler::RequestSampler;
 
-pub use request::{RequestSpan, answered, began};
+pub use request::{RequestSpan, end_request, start_request};
 
 /// Where a collector takes traces, behind its URL (OTLP specification, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";
@@ -42,16 +42,16 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Traces cannot be sent.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum TelemetryError {
-    /// The collector of traces is named by something that is no URL.
+    /// The trace collector's endpoint is not a valid URL.
     #[error("telemetry.endpoint: {0}")]
     #[failure(Invalid, "telemetry_endpoint_invalid")]
     Endpoint(String),
-    /// The headers for the collector of traces are not written as they should be.
-    #[error("the value of telemetry.headers is not NAME=VALUE,NAME=VALUE")]
+    /// The headers for the trace collector are malformed.
+    #[error("telemetry.headers must be NAME=VALUE,NAME=VALUE, with percent-encoded values")]
     #[failure(Invalid, "telemetry_headers_invalid")]
     Headers,
-    /// This machine's certificates cannot be read, and the collector of traces is to be spoken to by TLS.
-    #[error("this machine's certificates cannot be read: {0}")]
+    /// The trace collector needs TLS, and this machine's CA certificates cannot be read.
+    #[error("this machine's CA certificates cannot be read: {0}")]
     #[failure(Unavailable, "telemetry_no_certificates")]
     Certificates(std::io::Error),
 }
@@ -86,11 +86,11 @@ impl Telemetry {
         let queued = Arc::<AtomicUsize>::default();
         let queue = Queue::new(Exporter::new(exporter, Arc::clone(&queued)), queued);
         let provider = SdkTracerProvider::builder()
-            .with_sampler(OfRequests::from_environment())
+            .with_sampler(RequestSampler::from_environment())
             .with_resource(resource())
             .with_span_processor(queue)
             .build();
-        request::turn_on();
+        request::enable();
         Ok(Self { provider, collector })
     }
 

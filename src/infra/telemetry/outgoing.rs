@@ -26,7 +26,7 @@ fn sent_as(name: &str) -> Option<&'static str> {
 }
 
 /// Leaves of a span what is sent.
-pub(super) fn choose(span: &mut SpanData) {
+pub(super) fn filter_attributes(span: &mut SpanData) {
     span.events = SpanEvents::default();
     span.links = SpanLinks::default();
     if matches!(span.status, Status::Error { .. }) {
@@ -101,7 +101,7 @@ mod tests {
 
     fn chosen(name: &'static str, attributes: &[(&'static str, &'static str)]) -> (String, String) {
         let mut span = span(name, attributes);
-        choose(&mut span);
+        filter_attributes(&mut span);
         (span.name.to_string(), format!("{span:?}"))
     }
 

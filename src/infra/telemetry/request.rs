@@ -21,17 +21,17 @@ pub struct RequestSpan<'a> {
     pub method: &'static str,
     /// The template of its path.
     pub route: Option<&'a str>,
-    /// Its headers, where whoever sent it is believed: W3C's `traceparent` says whose part it is.
-    pub believed: Option<&'a HeaderMap>,
+    /// Its headers, where whoever sent it is trusted: W3C's `traceparent` says whose part it is.
+    pub trusted: Option<&'a HeaderMap>,
 }
 
-pub(super) fn turn_on() {
+pub(super) fn enable() {
     IS_ON.store(true, Ordering::Relaxed);
 }
 
 /// Says of a span that it is a request's. The id of the trace that it belongs to, if it belongs to one.
-pub fn began(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
-    let parent = request.believed.filter(|headers| headers.contains_key("traceparent")).map(|headers| {
+pub fn start_request(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
+    let parent = request.trusted.filter(|headers| headers.contains_key("traceparent")).map(|headers| {
         TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
     });
     let trace = if IS_ON.load(Ordering::Relaxed) {
@@ -50,7 +50,7 @@ pub fn began(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
 }
 
 /// Says how a request ended: its status, and the code where Nexus failed.
-pub fn answered(span: &Span, status: u16, code: Option<&'static str>) {
+pub fn end_request(span: &Span, status: u16, code: Option<&'static str>) {
     if !IS_ON.load(Ordering::Relaxed) {
         return;
     }

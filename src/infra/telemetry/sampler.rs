@@ -9,16 +9,16 @@ use super::outgoing::REQUEST;
 /// Spans of requests, as the standard variables choose them, and all that is below one that was chosen. What a
 /// process does beside requests is no trace: it would be thousands of statements an hour that nobody asked for.
 #[derive(Debug, Clone)]
-pub(super) struct OfRequests(Box<dyn ShouldSample>);
+pub(super) struct RequestSampler(Box<dyn ShouldSample>);
 
-impl OfRequests {
+impl RequestSampler {
     /// By `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; unset: all, but for those whose caller chose not to.
     pub(super) fn from_environment() -> Self {
         Self(Config::default().sampler)
     }
 }
 
-impl ShouldSample for OfRequests {
+impl ShouldSample for RequestSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,

@@ -394,7 +394,7 @@ fn platform() -> Vec<Row> {
             files::expect_sweep(&mut d.app.control, c, t.row.id);
         Platform "files::claim_sweeps" "tenant:update" |d, c, t| files::claim_sweeps(&mut d.app.control, c);
         Platform "files::settle_sweep" "tenant:update" |d, c, t|
-            files::settle_sweep(&mut d.app.control, c, t.row.id, files::Sweeping::NotInUse);
+            files::settle_sweep(&mut d.app.control, c, t.row.id, files::SweepOutcome::NotInUse);
         Platform "audit::verify_part" "audit:verify" |d, c, t| audit::verify_part(&mut d.app.control, c, None);
         Platform "tenants::log" "audit:read" |d, c, t|
             tenants::log(&mut d.app.control, c, None, &audit::AuditFilter::default(), PAGE);

@@ -33,7 +33,7 @@ pub(super) async fn claim(control: &mut PgConnection) -> Result<Vec<TenantId>, D
 }
 
 /// The tenant is due then; not at once, so that who has a lot to sweep keeps no other waiting.
-pub(super) async fn postpone(
+pub(super) async fn set_due(
     control: &mut PgConnection,
     tenant: TenantId,
     next: OffsetDateTime,
@@ -65,7 +65,7 @@ pub(super) async fn forget(control: &mut PgConnection, tenant: TenantId) -> Resu
 }
 
 /// The tenant is not in use: it is looked at tomorrow, unless it is gone for good.
-pub(super) async fn put_off(control: &mut PgConnection, tenant: TenantId) -> Result<(), DbError> {
+pub(super) async fn retry_tomorrow(control: &mut PgConnection, tenant: TenantId) -> Result<(), DbError> {
     let gone = sqlx::query(
         "delete from control.file_sweeps where tenant_id = $1 and not exists (
              select from control.tenants where id = $1 and state <> 'deleted')",

@@ -22,8 +22,8 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Most characters of one that is taken over.
 const LONGEST: usize = 64;
 
-/// Networks of those who are believed when they say whose part a request is.
-pub(super) type Believed = Arc<[IpNet]>;
+/// Networks of those who are trusted when they say whose part a request is.
+pub(super) type TrustedProxies = Arc<[IpNet]>;
 
 tokio::task_local! {
     static CURRENT: String;
@@ -45,7 +45,7 @@ pub(super) fn note_tenant(id: TenantId) {
 }
 
 /// Gives a request its id, and a span.
-pub(super) async fn give(State(believed): State<Believed>, request: Request, next: Next) -> Response {
+pub(super) async fn give(State(trusted): State<TrustedProxies>, request: Request, next: Next) -> Response {
     let sent =
         request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_usable(id));
     let id = sent.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
@@ -59,7 +59,7 @@ pub(super) async fn give(State(believed): State<Believed>, request: Request, nex
         path = request.uri().path(),
         tenant = field::Empty,
     );
-    if let Some(trace) = telemetry::began(&span, &described(&request, &believed)) {
+    if let Some(trace) = telemetry::start_request(&span, &described(&request, &trusted)) {
         span.record("trace_id", trace);
     }
     let (of_request, answer) = (span.clone(), async {
@@ -72,20 +72,20 @@ pub(super) async fn give(State(believed): State<Believed>, request: Request, nex
     });
     let response = CURRENT.scope(id, answer).instrument(span).await;
     let code = response.extensions().get::<FailureCode>().map(|code| code.0);
-    telemetry::answered(&of_request, response.status().as_u16(), code);
+    telemetry::end_request(&of_request, response.status().as_u16(), code);
     response
 }
 
-fn described<'a>(request: &'a Request, believed: &[IpNet]) -> RequestSpan<'a> {
+fn described<'a>(request: &'a Request, trusted: &[IpNet]) -> RequestSpan<'a> {
     let peer = request.extensions().get::<Peer>();
-    let is_believed = peer.is_some_and(|peer| client::is_trusted(peer.0.ip(), believed));
+    let is_trusted = peer.is_some_and(|peer| client::is_trusted(peer.0.ip(), trusted));
     RequestSpan {
         method: match metrics::method(request.method()) {
             "other" => "_OTHER",
             known => known,
         },
         route: request.extensions().get::<MatchedPath>().map(MatchedPath::as_str),
-        believed: is_believed.then(|| request.headers()),
+        trusted: is_trusted.then(|| request.headers()),
     }
 }
 

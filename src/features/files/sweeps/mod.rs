@@ -22,9 +22,9 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// Tenants of which this process has said that something will have to be swept.
 #[derive(Debug, Default)]
-pub struct Expected(Mutex<HashMap<TenantId, Instant>>);
+pub struct ExpectedSweeps(Mutex<HashMap<TenantId, Instant>>);
 
-impl Expected {
+impl ExpectedSweeps {
     /// Whether the control database knows it of the tenant.
     #[must_use]
     pub fn is_known(&self, tenant: TenantId) -> bool {
@@ -42,7 +42,7 @@ impl Expected {
 
 /// What a sweep of a tenant's files came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sweeping {
+pub enum SweepOutcome {
     /// What is left is due then; `None`: nothing is left.
     Swept { next: Option<OffsetDateTime> },
     /// The tenant is not in use: it keeps what it has.
@@ -59,9 +59,7 @@ pub async fn expect_sweep(
     caller: &Caller,
     tenant: TenantId,
 ) -> Result<(), FilesError> {
-    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
-        .await
-        .map_err(IamError::from)?;
+    authorize(control, caller).await?;
     Ok(store::expect(control, tenant).await.map_err(IamError::from)?)
 }
 
@@ -71,9 +69,7 @@ pub async fn expect_sweep(
 /// Without `tenant:update`; the control database's.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn claim_sweeps(control: &mut PgConnection, caller: &Caller) -> Result<Vec<TenantId>, FilesError> {
-    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
-        .await
-        .map_err(IamError::from)?;
+    authorize(control, caller).await?;
     Ok(store::claim(control).await.map_err(IamError::from)?)
 }
 
@@ -86,15 +82,18 @@ pub async fn settle_sweep(
     control: &mut PgConnection,
     caller: &Caller,
     tenant: TenantId,
-    sweeping: Sweeping,
+    outcome: SweepOutcome,
 ) -> Result<(), FilesError> {
-    access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform)
-        .await
-        .map_err(IamError::from)?;
-    let settled = match sweeping {
-        Sweeping::Swept { next: Some(next) } => store::postpone(control, tenant, next).await,
-        Sweeping::Swept { next: None } => store::forget(control, tenant).await,
-        Sweeping::NotInUse => store::put_off(control, tenant).await,
+    authorize(control, caller).await?;
+    let settled = match outcome {
+        SweepOutcome::Swept { next: Some(next) } => store::set_due(control, tenant, next).await,
+        SweepOutcome::Swept { next: None } => store::forget(control, tenant).await,
+        SweepOutcome::NotInUse => store::retry_tomorrow(control, tenant).await,
     };
     Ok(settled.map_err(IamError::from)?)
+}
+
+async fn authorize(control: &mut PgConnection, caller: &Caller) -> Result<(), FilesError> {
+    let authorized = access::authorize(control, caller, &rights::TENANT_UPDATE, About::Platform).await;
+    Ok(authorized.map(drop).map_err(IamError::from)?)
 }
