@@ -55,8 +55,9 @@ pub async fn verify_part(
 
 /// Where it came to, and whether rows follow.
 async fn walk(tx: &mut PgConnection, after: Option<(i64, Hash)>) -> Result<(End, bool), AuditError> {
-    let head = store::head(tx).await?.ok_or(AuditError::NoHead)?;
-    let mut walk = Walk::new(Vec::new(), Some(head));
+    let head = store::head(tx).await?;
+    let recorded = head.map_or(0, |head| head.sequence);
+    let mut walk = Walk::new(Vec::new(), head);
     let from = match after {
         None if store::has_unplaced(tx).await? => return Err(Tampering::Forged { position: 0 }.into()),
         None => 0,
@@ -64,8 +65,8 @@ async fn walk(tx: &mut PgConnection, after: Option<(i64, Hash)>) -> Result<(End,
             match store::hash_of(tx, position).await? {
                 Some(stored) if stored == hash => walk.begin_at(position + 1, hash),
                 Some(_) => return Err(Tampering::Rewritten { position }.into()),
-                None if position > head.sequence => {
-                    let (first, until) = (head.sequence + 1, position);
+                None if position > recorded => {
+                    let (first, until) = (recorded + 1, position);
                     return Err(Tampering::TailCut { position: first, until, anchored: true }.into());
                 }
                 None => return Err(Tampering::Missing { position, until: position }.into()),
@@ -78,8 +79,12 @@ async fn walk(tx: &mut PgConnection, after: Option<(i64, Hash)>) -> Result<(End,
         walk.row(&record);
         number += 1;
     }
-    let more = number == MOST && walk.last() < head.sequence;
-    Ok((if more { walk.pause()? } else { walk.end()? }, more))
+    let more = number == MOST && walk.last() < recorded;
+    let end = if more { walk.pause()? } else { walk.end()? };
+    if head.is_none() {
+        return Err(AuditError::NoHead);
+    }
+    Ok((end, more))
 }
 
 impl From<&AuditError> for AuditFinding {

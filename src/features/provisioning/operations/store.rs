@@ -8,9 +8,40 @@ use crate::infra::db::{DbError, PgConnection, is_held, push_condition};
 use crate::kernel::filter::{Condition, Operator};
 use crate::kernel::{OperationId, Page};
 
-/// Appends the operations that a filter lets through, as `found`; a running one without a living process is
-/// `interrupted`, or `planned` where no process took it up yet.
-fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids: &[OperationId]) {
+/// The part of a list that is wanted: the newest first, or as many as a count needs, in any order.
+#[derive(Clone, Copy)]
+struct Part {
+    is_list: bool,
+    limit: Option<i64>,
+    offset: i64,
+}
+
+impl Part {
+    /// Appends it to a statement whose columns begin with a prefix.
+    fn push(self, query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, prefix: &str) {
+        if let Some((at, id)) = filter.before.filter(|_| self.is_list) {
+            query.push(format_args!(" and ({prefix}created_at, {prefix}id) < (")).push_bind(at);
+            query.push(", ").push_bind(id).push(")");
+        }
+        if self.is_list {
+            query.push(format_args!(" order by {prefix}created_at desc, {prefix}id desc"));
+        }
+        query.push(" limit ").push_bind(self.limit).push(" offset ").push_bind(self.offset);
+    }
+}
+
+/// Whether the rows say alone what a filter lets through, and nobody has to look which processes live.
+fn is_recorded(filter: &OperationFilter) -> bool {
+    let is_recorded = |state: &str| matches!(state, "stopped" | "done" | "rolled_back");
+    let states = filter.conditions.iter().filter(|condition| condition.field == "state");
+    filter.state.is_none_or(|state| is_recorded(state.as_str()))
+        && states.into_iter().all(|condition| condition.texts().into_iter().all(is_recorded))
+}
+
+/// Appends a part of the operations that a filter lets through, as `found`; a running one without a living process is
+/// `interrupted`, or `planned` where no process took it up yet. Whether processes live is looked up anew for each row:
+/// what the rows say alone is cut before that.
+fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids: &[OperationId], part: Part) {
     query.push(
         "with operation as (
              select operations.*, tenants.slug
@@ -39,6 +70,12 @@ fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids:
             _ => push_condition(query, "null::text", condition),
         }
     }
+    if let Some(state) = filter.state.filter(|_| is_recorded(filter)) {
+        query.push(" and operations.state = ").push_bind(state.as_str());
+    }
+    if is_recorded(filter) {
+        part.push(query, filter, "operations.");
+    }
     let held = is_held("'nexus:tenant:' || tenant_id::text");
     query.push(format_args!(
         "), seen as (
@@ -56,6 +93,9 @@ fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids:
     }
     for condition in filter.conditions.iter().filter(|condition| condition.field == "state") {
         push_condition(query, "seen_state", condition);
+    }
+    if !is_recorded(filter) {
+        part.push(query, filter, "");
     }
     query.push(") ");
 }
@@ -119,17 +159,12 @@ async fn some(
     (limit, offset): (i64, i64),
 ) -> Result<Vec<OperationView>, DbError> {
     let mut query = QueryBuilder::new("");
-    push_found(&mut query, filter, ids);
+    push_found(&mut query, filter, ids, Part { is_list: true, limit: Some(limit), offset });
     query.push(
         "select id, tenant_id, slug, kind, seen_state as state, caller, error, driven_by,
                 tried_again_at as retry_at, batch_id, created_at, updated_at, finished_at
-         from found ",
+         from found order by created_at desc, id desc",
     );
-    if let Some((at, id)) = filter.before {
-        query.push("where (created_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
-    }
-    query.push(" order by created_at desc, id desc limit ").push_bind(limit);
-    query.push(" offset ").push_bind(offset);
     Ok(query.build_query_as().fetch_all(control).await?)
 }
 
@@ -140,8 +175,8 @@ pub(super) async fn count(
     limit: Option<i64>,
 ) -> Result<u64, DbError> {
     let mut query = QueryBuilder::new("");
-    push_found(&mut query, filter, filter.id.as_slice());
-    query.push("select count(*) from (select from found limit ").push_bind(limit).push(") as counted");
+    push_found(&mut query, filter, filter.id.as_slice(), Part { is_list: false, limit, offset: 0 });
+    query.push("select count(*) from found");
     let rows: i64 = query.build_query_scalar().fetch_one(control).await?;
     Ok(u64::try_from(rows).unwrap_or_default())
 }

@@ -4,6 +4,7 @@ use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{Condition, Moment, Pattern, Selector, SuspensionField, TextField};
+use crate::features::tenants::model::TenantState;
 use crate::infra::db::pattern_of_part;
 use crate::kernel::Labels;
 
@@ -26,8 +27,11 @@ pub(in crate::features::tenants) fn push(query: &mut QueryBuilder<Postgres>, sel
 fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
     match condition {
         Condition::State { not, any } => {
-            query.push(if *not { "state <> all(" } else { "state = any(" });
-            query.push_bind(any.iter().map(|state| state.as_str()).collect::<Vec<_>>()).push(")");
+            // What is in some states has an index; what is in none of others has not.
+            let is_meant = |state: &TenantState| any.contains(state) != *not;
+            let states: Vec<&str> =
+                TenantState::ALL.into_iter().filter(is_meant).map(TenantState::as_str).collect();
+            query.push("state = any(").push_bind(states).push(")");
         }
         Condition::Text { field, not, any } => {
             let column = match field {
