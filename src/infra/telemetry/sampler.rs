@@ -1,6 +1,6 @@
 //! Which traces are made: those that begin with a request.
 
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState};
+use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Config, SamplingDecision, SamplingResult, ShouldSample};
 
@@ -29,7 +29,7 @@ impl ShouldSample for OfRequests {
         links: &[Link],
     ) -> SamplingResult {
         let above = parent.map(|parent| parent.span().span_context().clone());
-        let above = above.filter(|above| above.is_valid());
+        let above = above.filter(SpanContext::is_valid);
         let decision = match &above {
             Some(above) if !above.is_remote() && above.is_sampled() => SamplingDecision::RecordAndSample,
             Some(above) if !above.is_remote() => SamplingDecision::Drop,
