@@ -23,8 +23,9 @@ use super::body;
 use super::context::RequestContext;
 use super::error::RequestError;
 use super::problem::Problem;
-use super::request_id;
+use super::request_span;
 use super::tenants::recorded;
+use crate::features::access::AccessError;
 use crate::features::iam::idempotency::{
     Asked, Attempt, Begun, IdempotencyError, IdempotencyKey, KeptAnswer, NotAKey,
 };
@@ -147,7 +148,7 @@ async fn found_again(context: &RequestContext, attempt: Uuid) -> Result<Response
         let found = Provisioning::recorded_by(&mut session.control, &context.caller, attempt).await;
         // Who may change tenants and see no operations was refused nothing, and is shown none.
         let found = match found {
-            Err(ProvisioningError::Access(_)) => None,
+            Err(ProvisioningError::Access(AccessError::Forbidden { .. } | AccessError::Above { .. })) => None,
             found => found?,
         };
         if let Some(changed) = found {

@@ -10,7 +10,7 @@ use super::views::{DatabaseView, OwnUsageView, Used};
 use crate::features::usage::{self, Month};
 use crate::features::{files, migrations};
 use crate::infra::db::{DbError, History};
-use crate::kernel::Caller;
+use crate::kernel::{Caller, ErrorKind, Failure as _};
 
 /// What a tenant uses in a month, with what it may use: as its realm, the platform's count of requests and its own
 /// login at its database say.
@@ -52,7 +52,7 @@ async fn look(database: &mut Database, sets: Vec<(String, String)>) -> Result<Da
     }
     let schemas = match store::versions(database.session(), &readable).await {
         // The tenant's owner has put something else in the place of a history: what it says counts for nothing.
-        Err(error) if error.names_undefined() => Vec::new(),
+        Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => Vec::new(),
         versions => versions?,
     };
     Ok(DatabaseView { bytes: seen.bytes, schemas })

@@ -43,7 +43,7 @@ pub(super) async fn versions(
 ) -> Result<Vec<SchemaView>, DbError> {
     let one = |(set, history): &&(String, History)| {
         format!(
-            "select {} as set, max(version) as version from {} where success",
+            "select {} as set, max(version)::bigint as version from {} where success",
             literal(set),
             history.quoted()
         )

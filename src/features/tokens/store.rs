@@ -200,24 +200,16 @@ pub(super) enum Recorded {
     KeyRetired,
 }
 
-/// Records a token, and where there is an entry for it in the log, too, as one statement. One that begins something
-/// forgets some of those that have been over for a month.
+/// Records a token, and where there is an entry for it in the log, too, as one statement; forgets two of those
+/// that have been over for a month, in the order of their index, which is then used whatever the statistics say.
 pub(super) async fn insert_issued(
     control: &mut PgConnection,
     token: &Issued<'_>,
     kid: &str,
     entry: Option<&audit::Entry<'_>>,
 ) -> Result<Recorded, DbError> {
-    // In the order of their index, which is then used whatever the statistics say.
     let logged = match entry {
-        Some(entry) => format!(
-            ", forgotten as (
-                 delete from control.issued_tokens where jti = any (array(
-                     select jti from control.issued_tokens where expires_at < now() - interval '30 days'
-                     order by expires_at limit 100))
-             ), logged as ({})",
-            audit::statement(entry, "exists (select from recorded)")
-        ),
+        Some(entry) => format!(", logged as ({})", audit::statement(entry, "exists (select from recorded)")),
         None => String::new(),
     };
     let statement = format!(
@@ -237,6 +229,10 @@ pub(super) async fn insert_issued(
              select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
              from now where signs and not revoked and not session_revoked
              returning jti
+         ), forgotten as (
+             delete from control.issued_tokens where jti = any (array(
+                 select jti from control.issued_tokens where expires_at < now() - interval '30 days'
+                 order by expires_at limit 2 for update skip locked))
          ){logged}
          select signs, revoked, session_revoked from now"
     );

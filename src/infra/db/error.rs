@@ -177,12 +177,6 @@ impl DbError {
         self.state() == Some(states::TOO_MANY_CONNECTIONS)
     }
 
-    /// Whether a statement names what is not there, or is another thing.
-    #[must_use]
-    pub fn names_undefined(&self) -> bool {
-        self.state().is_some_and(|state| state.starts_with(states::UNDEFINED))
-    }
-
     /// Whether the server answers, and only has no session, lock or memory left.
     #[must_use]
     pub fn is_busy(&self) -> bool {

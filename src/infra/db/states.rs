@@ -11,8 +11,6 @@ pub(super) const RECORD_OLDER: &str = "NX002";
 pub(super) const CANCELLED: &str = "57014";
 /// The server, the database or the login has no session left (`too_many_connections`).
 pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
-/// The class of what a statement names and is not there, or is another thing.
-pub(super) const UNDEFINED: &str = "42";
 
 /// The first row whose beginning a state has decides.
 const KINDS: &[(&str, ErrorKind)] = &[

@@ -180,15 +180,16 @@ fn no_secret_of_a_request_or_a_tenant_is_in_what_a_collector_is_sent() {
     }
 }
 
-/// Serves a thousand requests of a collector that takes nothing, and stops; what the metrics said, and the log.
-fn outlived(url: &str) -> (String, String) {
+/// Serves eight times so many requests beside a collector that takes nothing, and stops; what the metrics said, and
+/// the log.
+fn outlived(url: &str, requests: usize) -> (String, String) {
     let (world, command) = traced(url);
     let server = ApiServer::of(command);
     let token = server.token("acme", "ann@acme.example", PASSWORD);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                for _ in 0..125 {
+                for _ in 0..requests {
                     server.get("/users", &token).ok();
                 }
             });
@@ -207,7 +208,7 @@ fn a_collector_that_is_down_or_refuses_holds_nobody_up_and_is_warned_of_once() {
     let refusing = [Collector::start(Answers::Refuses(400)), Collector::start(Answers::Refuses(503))];
     let down = format!("http://127.0.0.1:{}", ApiServer::free_port());
     for url in [&refusing[0].url, &refusing[1].url, &down] {
-        let (_, said) = outlived(url);
+        let (_, said) = outlived(url, 60);
         assert_eq!(said.matches("takes no spans").count(), 1, "{said}");
     }
     assert!(refusing.iter().all(|collector| collector.requests() > 1));
@@ -216,7 +217,7 @@ fn a_collector_that_is_down_or_refuses_holds_nobody_up_and_is_warned_of_once() {
 #[test]
 fn a_collector_that_never_answers_holds_nobody_up_and_memory_is_bounded() {
     let hanging = Collector::start(Answers::Hangs);
-    let (metrics, said) = outlived(&hanging.url);
+    let (metrics, said) = outlived(&hanging.url, 250);
     // There was no room for all spans.
     assert!(metrics.contains("nexus_trace_spans_total{outcome=\"dropped\"}"), "{metrics}");
     assert_eq!(said.matches("takes no spans").count(), 1, "{said}");

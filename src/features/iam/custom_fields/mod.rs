@@ -175,41 +175,53 @@ pub async fn delete(
     expected: &Expected,
 ) -> Result<Changed, IamError> {
     let portion = if realm.is_dry_run() { i64::MAX } else { PORTION };
-    let mut before = (Uuid::nil(), 0);
+    let mut clearing = Clearing::default();
     loop {
-        let deleted = delete_some(realm, caller, (field, expected), (&mut before, portion)).await;
+        let deleted = delete_some(realm, caller, (field, expected), (&mut clearing, portion)).await;
         if let Some(deleted) = realm.rollback_on_error(deleted).await? {
             return Ok(deleted);
         }
     }
 }
 
-/// Takes the values of a field from some who have one: behind an id, of whom so many lost theirs already. The field
-/// itself where there are no more.
+/// How far the deletion of a field has come.
+#[derive(Default)]
+struct Clearing {
+    /// The field, once some lost their values: another may have its name by now.
+    field: Option<FieldRef>,
+    /// Who lost theirs last.
+    after: Uuid,
+    cleared: u64,
+}
+
+/// Takes the values of a field from some who have one. The field itself where there are no more.
 async fn delete_some(
     realm: &mut Realm,
     caller: &Caller,
     (field, expected): (&FieldRef, &Expected),
-    ((after, cleared), portion): (&mut (Uuid, u64), i64),
+    (clearing, portion): (&mut Clearing, i64),
 ) -> Result<Option<Changed>, IamError> {
     let mut work = realm.write(caller).await?;
     work.actor.require(caller, "settings:update", &Map::new())?;
-    let field = find(&mut work, field).await?;
-    expected.check(&field)?;
-    let ids = store::clear_some(&mut work.tx, &field, (*after, portion)).await?;
-    *cleared += ids.len() as u64;
+    let field = find(&mut work, clearing.field.as_ref().unwrap_or(field)).await?;
+    if clearing.field.is_none() {
+        expected.check(&field)?;
+    }
+    let ids = store::clear_some(&mut work.tx, &field, (clearing.after, portion)).await?;
+    clearing.cleared += ids.len() as u64;
     let detail =
         |values: u64| json!({ "applies_to": field.applies_to, "field": field.name, "values": values });
     if i64::try_from(ids.len()).is_ok_and(|some| some >= portion) {
         work.note("custom_field.clear", None, detail(ids.len() as u64));
         work.commit().await?;
-        *after = ids.into_iter().max().unwrap_or(*after);
+        clearing.after = ids.into_iter().max().unwrap_or(clearing.after);
+        clearing.field = Some(FieldRef::Id(field.id));
         failpoint::pass(|| "custom_field.cleared".to_owned()).await;
         return Ok(None);
     }
     // Somebody may have got a value since.
-    *cleared += store::delete(&mut work.tx, &field).await?;
-    work.note("custom_field.delete", None, detail(*cleared));
+    clearing.cleared += store::delete(&mut work.tx, &field).await?;
+    work.note("custom_field.delete", None, detail(clearing.cleared));
     let outcome = work.outcome();
     work.commit().await?;
     let object = field.applies_to.as_str().to_owned();

@@ -20,6 +20,9 @@ const PERIOD: Duration = Duration::from_millis(250);
 const PERIOD_WAITING: Duration = Duration::from_millis(20);
 /// How long a login may take; then another is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one asking may take. Until then its session is taken to be there, and its slots to be nobody else's; after
+/// it the control database is taken to be another by now.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// From when on it is said that slots come slowly.
 const SLOW: Duration = Duration::from_secs(1);
 /// How long slots that were lost with their session are tried to be got back before all sessions are closed.
@@ -85,11 +88,15 @@ pub(super) async fn keep(process: Process, server: Arc<Server>) {
     }
 }
 
+fn timed_out() -> DbError {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()
+}
+
 impl Keeper {
     async fn round(&mut self, process: &Shared) {
         let began = Instant::now();
-        // However long it takes: for as long as its session is there, its slots are nobody else's.
-        match self.ask(process).await {
+        let asked = tokio::time::timeout(ASK_TIMEOUT, self.ask(process)).await;
+        match asked.unwrap_or_else(|_| Err(timed_out())) {
             Ok(()) => {
                 self.lost_since = None;
                 if began.elapsed() >= SLOW {
@@ -117,8 +124,7 @@ impl Keeper {
     async fn ask(&mut self, process: &Shared) -> Result<(), DbError> {
         if self.session.is_none() {
             let opening = tokio::time::timeout(CONNECT_TIMEOUT, self.open(process)).await;
-            let late = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-            self.session = Some(opening.unwrap_or_else(|_| Err(late().into()))?);
+            self.session = Some(opening.unwrap_or_else(|_| Err(timed_out()))?);
         }
         let looks = self.looked_at.is_none_or(|at| at.elapsed() >= PERIOD);
         if looks {

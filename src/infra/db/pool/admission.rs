@@ -43,18 +43,25 @@ impl Default for Admission {
 impl Admission {
     /// Leave to work, if it comes until then.
     pub(super) async fn admit(self: &Arc<Self>, until: Instant) -> Option<Ticket> {
+        if self.permits.available_permits() == 0 {
+            self.forget_slow();
+        }
         let mut waiting = pin!(Arc::clone(&self.permits).acquire_owned());
         let permit = loop {
             let end = until.min(Instant::now() + COUNTS);
             match tokio::time::timeout_at(end, &mut waiting).await {
                 Ok(permit) => break permit.ok()?,
                 Err(_) if end == until => return None,
-                Err(_) => self.admitted().retain(|_, (since, _)| since.elapsed() < COUNTS),
+                Err(_) => self.forget_slow(),
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.admitted().insert(number, (Instant::now(), permit));
         Some(Ticket { admission: Arc::clone(self), number })
+    }
+
+    fn forget_slow(&self) {
+        self.admitted().retain(|_, (since, _)| since.elapsed() < COUNTS);
     }
 
     fn admitted(&self) -> MutexGuard<'_, HashMap<u64, (Instant, OwnedSemaphorePermit)>> {

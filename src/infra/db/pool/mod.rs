@@ -46,8 +46,8 @@ const LEFT: &str = "select (pg_catalog.now() <> pg_catalog.statement_timestamp()
 /// which other processes and its owner need, too.
 const SURPLUS: Duration = Duration::from_secs(5);
 
-/// How often who waits at the cap for a session that others of the same key use looks for one of another key that
-/// nobody has used meanwhile.
+/// How often who waits at the cap for a session that others of the same key use looks whether there is room, or another
+/// key has a session to spare.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Which sessions are alike: those in one database, by one login.
@@ -247,8 +247,8 @@ impl SessionPool {
         }
     }
 
-    /// Waits for what others of the key give back, and from time to time looks whether another key's is in nobody's
-    /// use; none: ask again.
+    /// Waits for what others of the key give back, and from time to time looks whether another key has one to spare;
+    /// none: ask again.
     async fn wait(
         &self,
         mut handed: oneshot::Receiver<Lease>,
@@ -268,7 +268,13 @@ impl SessionPool {
                 Err(_) => {}
             }
             let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { continue };
-            let taken = self.0.state().take_unused(key, began);
+            let taken = {
+                let mut state = self.0.state();
+                if state.has_room() {
+                    return Ok(None);
+                }
+                state.take_spare(key, began)
+            };
             if let Some((other, generation)) = taken {
                 let slot = Slot::new(Arc::clone(&self.0), key, generation);
                 return Ok(Some(self.in_place_of(other, slot, permit).await));

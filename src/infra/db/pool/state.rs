@@ -107,17 +107,29 @@ impl<S, W> State<S, W> {
         (Taken::Room, generation)
     }
 
-    /// Takes leave to open a session in place of another key's that nobody has used since a time, for who has
-    /// waited since then for one of a key that others use. Sessions that are in use by turns stay where they are.
-    pub(super) fn take_unused(&mut self, key: PoolKey, since: Instant) -> Option<(S, u64)> {
-        let oldest = self.idle.first_key_value().and_then(|(_, key)| self.keys.get(key)?.idle.front());
-        if oldest.is_none_or(|it| it.since > since) {
-            return None;
-        }
-        let session = self.least_recently_used()?;
+    /// Takes leave to open a session in place of another key's, for who has waited since a time for one of a key that
+    /// others use: of a key that has more than this one, or which nobody has used since. Sessions that are in use by
+    /// turns stay where they are.
+    pub(super) fn take_spare(&mut self, key: PoolKey, since: Instant) -> Option<(S, u64)> {
+        let count = |key: &PoolKey| self.keys.get(key).map_or(0, |it| it.idle.len() + it.leased);
+        let own = count(&key);
+        let is_unused = |at: u64, key: &PoolKey| {
+            self.keys
+                .get(key)
+                .and_then(|it| it.idle.front())
+                .is_some_and(|it| it.at == at && it.since <= since)
+        };
+        let spare = self.idle.iter().find(|(at, key)| count(key) > own || is_unused(**at, key));
+        let at = *spare?.0;
+        let session = self.close_first(at)?;
         let of_key = self.keys.entry(key).or_default();
         of_key.leased += 1;
         Some((session, of_key.generation))
+    }
+
+    /// Whether one more may be opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.open < self.cap
     }
 
     /// Takes back a session that was taken.
@@ -330,9 +342,21 @@ mod tests {
         let of_b = opened(&mut state, B, "b");
         state.give_back(B, of_b, "b");
         opened(&mut state, A, "a");
-        assert!(state.take_unused(A, began).is_none());
-        assert!(matches!(state.take_unused(A, Instant::now()), Some(("b", _))));
+        assert!(state.take_spare(A, began).is_none());
+        assert!(matches!(state.take_spare(A, Instant::now()), Some(("b", _))));
         assert_eq!(state.open(), 2);
+    }
+
+    #[test]
+    fn who_waits_gets_one_of_a_key_that_has_more() {
+        let mut state = Names::new(3);
+        let began = Instant::now();
+        opened(&mut state, A, "a");
+        let of_b = [opened(&mut state, B, "b1"), opened(&mut state, B, "b2")];
+        state.give_back(B, of_b[0], "b1");
+        assert!(!state.has_room());
+        assert!(matches!(state.take_spare(A, began), Some(("b1", _))));
+        assert!(state.take_spare(A, began).is_none());
     }
 
     #[test]
