@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
-use super::request_id;
+use super::request_span;
 use super::share::Turn;
 use crate::app::Session;
 use crate::features::business::Database;

@@ -62,7 +62,7 @@ fn line(verb: &str, words: &str, world: &World) -> Option<Vec<String>> {
         .fold(words.replace("{spare}", "none"), |text, name| {
             text.replace(&format!("{{{name}}}"), &file(name))
         });
-    let words = words.replace("{}", "new-one").replace("acme.example", "a.example");
+    let words = words.replace("f{}", "field").replace("{}", "new-one").replace("acme.example", "a.example");
     let mut rest: Vec<String> =
         words.split(' ').filter(|word| !word.is_empty() && *word != "--all").map(str::to_owned).collect();
     let flag = tenant.get_long().map(|long| format!("--{long}"));
