@@ -84,7 +84,7 @@ pub const SECTIONS: &[Section] = &[
     Section { path: "log", help: "What is logged to standard error.", keys: log::KEYS },
     Section {
         path: "telemetry",
-        help: "Where nexus serve sends traces of requests (OpenTelemetry).",
+        help: "Where the API server sends traces of requests (OpenTelemetry).",
         keys: telemetry::KEYS,
     },
     Section { path: "local", help: "The embedded stack.", keys: local::KEYS },

@@ -120,7 +120,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/audit/store.rs: insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
     src/features/audit/store.rs: select coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as
     src/features/audit/store.rs: select coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as
-    src/features/business/store.rs: select {} as set, max(version) as version from
+    src/features/business/store.rs: select {} as set, max(version)::bigint as version from
     src/features/files/store.rs: select id, object_key, name, content_type, size, encode(sha256, 'hex')
     src/features/files/store.rs: select count(*) from (select from nexus.files where
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
@@ -158,7 +158,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/placement/template/store.rs: insert into control.tenant_versions (tenant_id, set_name, version, files) select
     src/features/provisioning/operations/store.rs: with operation as ( select operations.*, tenants.slug from
     src/features/provisioning/operations/store.rs: select id, tenant_id, slug, kind, seen_state as state,
-    src/features/provisioning/operations/store.rs: select count(*) from (select from found limit
+    src/features/provisioning/operations/store.rs: select count(*) from found
     src/features/provisioning/queue/store.rs: with queued as ( select id, caller, created_at,
     src/features/provisioning/queue/store.rs: with failed as ( select id, attempts +
     src/features/provisioning/store.rs: select id::text from control.tenants where {which}

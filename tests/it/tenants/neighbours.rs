@@ -6,7 +6,7 @@ use crate::outages::verbs::VERBS;
 use crate::support::world::World;
 
 /// Verbs that name it: they change nothing.
-const READS: [&str; 21] = [
+const READS: [&str; 23] = [
     "tenant show",
     "operation list",
     "migrate status",
@@ -24,6 +24,8 @@ const READS: [&str; 21] = [
     "group tree",
     "group show",
     "group members",
+    "custom-field list",
+    "custom-field show",
     "operator list",
     "audit list",
     "token list",

@@ -163,7 +163,7 @@ async fn some(
     query.push(
         "select id, tenant_id, slug, kind, seen_state as state, caller, error, driven_by,
                 tried_again_at as retry_at, batch_id, created_at, updated_at, finished_at
-         from found order by created_at desc, id desc",
+         from found order by created_at desc, id desc ",
     );
     Ok(query.build_query_as().fetch_all(control).await?)
 }
@@ -176,7 +176,7 @@ pub(super) async fn count(
 ) -> Result<u64, DbError> {
     let mut query = QueryBuilder::new("");
     push_found(&mut query, filter, filter.id.as_slice(), Part { is_list: false, limit, offset: 0 });
-    query.push("select count(*) from found");
+    query.push("select count(*) from found ");
     let rows: i64 = query.build_query_scalar().fetch_one(control).await?;
     Ok(u64::try_from(rows).unwrap_or_default())
 }

@@ -24,14 +24,16 @@ pub(in crate::features::tenants) fn push(query: &mut QueryBuilder<Postgres>, sel
     }
 }
 
+/// The words of these states, or of all others: what is in some states has an index, and what is in none of some has not.
+fn states(not: bool, any: &[TenantState]) -> Vec<&'static str> {
+    let is_meant = |state: &TenantState| any.contains(state) != not;
+    TenantState::ALL.into_iter().filter(is_meant).map(TenantState::as_str).collect()
+}
+
 fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
     match condition {
         Condition::State { not, any } => {
-            // What is in some states has an index; what is in none of others has not.
-            let is_meant = |state: &TenantState| any.contains(state) != *not;
-            let states: Vec<&str> =
-                TenantState::ALL.into_iter().filter(is_meant).map(TenantState::as_str).collect();
-            query.push("state = any(").push_bind(states).push(")");
+            query.push("state = any(").push_bind(states(*not, any)).push(")");
         }
         Condition::Text { field, not, any } => {
             let column = match field {
