@@ -197,7 +197,7 @@ impl SessionPool {
     ) -> Result<(Lease, Option<i64>), E> {
         let key = key.into();
         let began = Instant::now();
-        let admitted = self.0.admission.admit(began + self.0.limits.wait).await;
+        let admitted = self.0.admission.admit(key, began + self.0.limits.wait).await;
         let ticket = admitted.ok_or_else(|| self.busy())?;
         loop {
             let (slot, permit) = match self.obtain(key, began).await? {
