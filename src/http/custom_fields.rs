@@ -59,7 +59,7 @@ struct NewFieldBody {
     /// It never changes.
     #[serde(rename = "type")]
     kind: CustomFieldType,
-    /// What a choice is one of: 1 to 100; none for other types.
+    /// The allowed values of type choice, 1 to 100; none for other types.
     #[serde(default)]
     #[schema(example = json!(["sales", "finance"]))]
     choices: Vec<String>,

@@ -138,7 +138,7 @@ pub struct CustomField {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: CustomFieldType,
-    /// What a choice is one of; none for other types.
+    /// The allowed values of type choice; none for other types.
     #[schema(example = json!(["sales", "finance"]))]
     pub choices: Vec<String>,
     /// Whether a new user or group, or one whose fields change, must have a value.
@@ -212,7 +212,7 @@ pub(super) fn checked_choices(
     }
     match (kind, kept.len()) {
         (CustomFieldType::Choice, 1..=MOST_CHOICES) => Ok(kept),
-        (CustomFieldType::Choice, _) => refused("a choice is one of 1 to 100"),
+        (CustomFieldType::Choice, _) => refused("type choice needs 1 to 100 values to choose from"),
         (_, 0) => Ok(kept),
         _ => refused("only a choice has choices"),
     }
