@@ -145,7 +145,8 @@ fn no_list_reads_a_whole_table() {
     none_reads_a_table(&world, &server, &token, (&database, "nexus"), &paths);
 }
 
-/// Asks for lists, and panics where one read a whole table of a schema.
+/// Asks for lists, and panics where one reads a whole table of a schema each time. Beside them a server looks at all
+/// tenants now and then.
 fn none_reads_a_table(
     world: &World,
     server: &ApiServer,
@@ -153,8 +154,7 @@ fn none_reads_a_table(
     (database, schema): (&str, &str),
     paths: &[String],
 ) {
-    let mut wrong = Vec::new();
-    for path in paths {
+    let read_by = |path: &String| {
         // Whose sessions in the control database have just ended is not ready for a moment.
         let began = Instant::now();
         let mut answer = server.get(path, token);
@@ -162,9 +162,19 @@ fn none_reads_a_table(
             answer = server.get(path, token);
         }
         answer.ok();
-        wrong.extend(
-            read_whole(world, (database, schema)).into_iter().map(|table| format!("{path}: {table}")),
-        );
+        read_whole(world, (database, schema))
+    };
+    let mut wrong = Vec::new();
+    for path in paths {
+        let mut read = read_by(path);
+        for _ in 0..2 {
+            if !read.is_empty() {
+                let again = read_by(path);
+                let name = |table: &String| table.split(' ').next().map(str::to_owned);
+                read.retain(|table| again.iter().any(|other| name(other) == name(table)));
+            }
+        }
+        wrong.extend(read.into_iter().map(|table| format!("{path}: {table}")));
     }
     assert!(wrong.is_empty(), "read whole:\n{}", wrong.join("\n"));
 }
