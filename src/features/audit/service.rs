@@ -70,15 +70,6 @@ pub(in crate::features) async fn read_page(
     Ok((rows, more))
 }
 
-/// The same, without looking whether more follow.
-pub(in crate::features) async fn read_list(
-    control: &mut PgConnection,
-    filter: &AuditFilter,
-    page: Page,
-) -> Result<Vec<AuditView>, AuditError> {
-    Ok(store::page(control, filter, (i64::from(page.limit), page.offset())).await?)
-}
-
 /// Walks the whole chain, each hash computed anew, and compares its end and the anchors.
 ///
 /// # Errors

@@ -56,8 +56,8 @@ pub(in crate::features) async fn examine(
         }),
     }
     let filter = AuditFilter { action: Some("key.".to_owned()), ..AuditFilter::default() };
-    let changes = audit::read_list(&mut tx, &filter, Page { page: 1, limit: CHANGES }).await;
-    let changes = changes.map_err(|error| match error {
+    let changes = audit::read_page(&mut tx, &filter, Page { page: 1, limit: CHANGES }).await;
+    let (changes, _) = changes.map_err(|error| match error {
         AuditError::Db(error) => TokenError::Db(error),
         other => TokenError::Db(DbError::Unexpected(sqlx::Error::Configuration(other.into()))),
     })?;

@@ -70,10 +70,11 @@ fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids:
             _ => push_condition(query, "null::text", condition),
         }
     }
-    if let Some(state) = filter.state.filter(|_| is_recorded(filter)) {
-        query.push(" and operations.state = ").push_bind(state.as_str());
-    }
-    if is_recorded(filter) {
+    let is_recorded = is_recorded(filter);
+    if is_recorded {
+        if let Some(state) = filter.state {
+            query.push(" and operations.state = ").push_bind(state.as_str());
+        }
         part.push(query, filter, "operations.");
     }
     let held = is_held("'nexus:tenant:' || tenant_id::text");
@@ -94,7 +95,7 @@ fn push_found(query: &mut QueryBuilder<Postgres>, filter: &OperationFilter, ids:
     for condition in filter.conditions.iter().filter(|condition| condition.field == "state") {
         push_condition(query, "seen_state", condition);
     }
-    if !is_recorded(filter) {
+    if !is_recorded {
         part.push(query, filter, "");
     }
     query.push(") ");
