@@ -3,6 +3,7 @@
 //!
 //! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
 //! `scripts/bench api fit|churn|neighbour [--json] [--seconds N] [--tenants N] [--cap N] [--connections N]`
+//! `scripts/bench api refresh`: the exchange of refresh tokens alone
 //! `scripts/bench api bad-clients`: what good clients notice of bad ones
 //! `scripts/bench api enumeration [--samples N]`: whether the time of an answer says who there is
 //! `scripts/bench upgrade OLD_BINARY [--json] [--seconds N]`
@@ -66,6 +67,11 @@ fn main() -> Result<(), Failure> {
                 let stack = prepared(users).await?;
                 let nexus = nexus(&stack)?;
                 enumeration::measure(&stack, &nexus.target, number("--samples", 1_000)).await
+            }
+            Some("refresh") => {
+                let stack = prepared(users).await?;
+                let nexus = nexus(&stack)?;
+                Ok(json!({ "refresh": refreshes(&stack, &nexus.target, load, rounds).await? }))
             }
             Some("bad-clients") => {
                 let stack = prepared(users).await?;
@@ -164,11 +170,14 @@ async fn measure(load: Load, rounds: usize, users: usize) -> Result<Value, Failu
         report.insert(what.to_owned(), row(&measured));
     }
     report.insert("login".to_owned(), signing_in::logins(load, ours, &token).await?);
-    let bare = bare_server(&stack, &["select 1".to_owned()]).await?;
-    let sessions = bare_sessions(&stack, load.connections * rounds * 2).await?;
-    let refreshes = signing_in::refreshes(load, (ours, &bare.target), rounds, sessions).await?;
-    report.insert("refresh".to_owned(), refreshes);
+    report.insert("refresh".to_owned(), refreshes(&stack, ours, load, rounds).await?);
     Ok(Value::Object(report))
+}
+
+async fn refreshes(stack: &Stack, ours: &Target, load: Load, rounds: usize) -> Result<Value, Failure> {
+    let bare = bare_server(stack, &["select 1".to_owned()]).await?;
+    let sessions = bare_sessions(stack, load.connections * rounds * 2).await?;
+    signing_in::refreshes(load, (ours, &bare.target), rounds, sessions).await
 }
 
 /// The middle of what was measured.

@@ -29,7 +29,7 @@ pub(super) type Place = Option<Arc<Tenant>>;
 
 /// What a good token says.
 #[derive(Debug, Clone)]
-pub(super) struct Verified(pub(super) Claims);
+pub(super) struct Verified(pub(super) Arc<Claims>);
 
 impl Verified {
     /// Of the token that a request shows, where it is good.
@@ -46,7 +46,7 @@ pub(super) struct RequestContext {
     /// Who asks.
     pub(super) caller: Caller,
     /// What the token says.
-    pub(super) claims: Claims,
+    pub(super) claims: Arc<Claims>,
     place: Place,
     /// Whose changes are made once.
     attempt: Option<Attempt>,

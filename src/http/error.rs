@@ -87,7 +87,7 @@ pub(super) enum RequestError {
     #[details(seconds)]
     TooMany { seconds: u64 },
     /// All requests that a realm may have at once are under way.
-    #[error("{requests} requests of this tenant are under way; ask again in a second")]
+    #[error("{requests} requests of this tenant are under way; ask again in some seconds")]
     #[failure(Busy, "realm_busy")]
     RealmBusy { requests: usize },
     /// So many answers that go on for long are open already.

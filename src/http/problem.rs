@@ -2,6 +2,7 @@
 //! an exit code.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,8 @@ use crate::kernel::{AnyFailure, ErrorKind, Failure, OperationId};
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Seconds after which something that is busy may be asked again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// The longest of those that many are asked to wait at once: who is refused together does not come back together.
+const MOST_RETRY_AFTER: u32 = 4;
 
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -212,7 +215,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if failure.kind() == ErrorKind::Busy || status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.entry(header::RETRY_AFTER).or_insert_with(spread_retry_after);
+        } else if failure.kind() == ErrorKind::Busy {
             headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -220,6 +225,12 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// One second for one, two for the next, and so on.
+fn spread_retry_after() -> HeaderValue {
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    HeaderValue::from(1 + REFUSED.fetch_add(1, Ordering::Relaxed) % MOST_RETRY_AFTER)
 }
 
 /// RFC 6750, section 3: a request without a token is not told that one was wrong.

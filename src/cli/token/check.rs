@@ -1,6 +1,7 @@
 //! `nexus token inspect` and `nexus token verify`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -18,7 +19,7 @@ pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult 
         Some(place) => with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, ctx).await?,
         None => with_database(args.aud.as_deref(), &token, ctx).await?.0,
     };
-    ctx.screen.thing(&ClaimsView(claims?))?;
+    ctx.screen.thing(&ClaimsView(Arc::unwrap_or_clone(claims?)))?;
     Ok(Exit::Done)
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn inspect(args: InspectArgs, ctx: &Invocation) -> CommandResul
     Ok(Exit::Done)
 }
 
-type Checked = Result<Claims, TokenError>;
+type Checked = Result<Arc<Claims>, TokenError>;
 
 async fn with_database(
     audience: Option<&str>,

@@ -140,8 +140,18 @@ impl Claims {
     ///
     /// # Errors
     /// The first [`JwtError`].
-    pub fn read(mut claims: Map<String, Value>, expected: Expected<'_>) -> Result<Self, JwtError> {
-        let read = Self {
+    pub fn read(claims: Map<String, Value>, expected: Expected<'_>) -> Result<Self, JwtError> {
+        let read = Self::parse(claims)?;
+        read.check(expected)?;
+        Ok(read)
+    }
+
+    /// Reads them, whatever they say.
+    ///
+    /// # Errors
+    /// [`JwtError::Claim`], for one of another type.
+    pub(super) fn parse(mut claims: Map<String, Value>) -> Result<Self, JwtError> {
+        Ok(Self {
             iss: text(&mut claims, "iss")?,
             sub: uuid(&mut claims, "sub")?,
             aud: match claims.remove("aud") {
@@ -165,12 +175,14 @@ impl Claims {
             scope: optional_text(&mut claims, "scope")?,
             act: claims.remove("act").map(actor).transpose()?,
             other: claims,
-        };
-        read.check(expected)?;
-        Ok(read)
+        })
     }
 
-    fn check(&self, expected: Expected<'_>) -> Result<(), JwtError> {
+    /// Requires that they say what is expected.
+    ///
+    /// # Errors
+    /// The first [`JwtError`].
+    pub(super) fn check(&self, expected: Expected<'_>) -> Result<(), JwtError> {
         // The nil id stands for the platform inside Nexus; a token says it by saying nothing.
         if self.tenant_id == Some(TenantId::PLATFORM) || self.tenant_id.is_some() != self.tenant.is_some() {
             return Err(JwtError::Claim);

@@ -1,5 +1,7 @@
 //! Takes a token apart for a person. Nothing in it is believed.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -59,7 +61,7 @@ pub fn inspect(token: &str, now: i64) -> Inspected {
 impl Inspected {
     /// Adds what a check of the whole token said.
     #[must_use]
-    pub fn with_verdict(mut self, checked: Result<Claims, TokenError>) -> Self {
+    pub fn with_verdict(mut self, checked: Result<Arc<Claims>, TokenError>) -> Self {
         match checked {
             Ok(_) => self.verdict = "good",
             Err(error) => {

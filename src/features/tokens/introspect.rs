@@ -1,6 +1,7 @@
 //! What an access token says, for services that must know of revocations at once (RFC 7662). Nobody is asked:
 //! what decides is in memory.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claims::{Claims, is_reserved};
@@ -57,7 +58,8 @@ impl Verifier {
     /// # Errors
     /// [`TokenError::Stale`].
     pub fn introspect(&self, who: &Introspector, token: &str) -> Result<Option<Claims>, TokenError> {
-        let mut claims = self.presented(token)?.filter(|claims| who.may_see(claims));
+        let claims = self.presented(token)?.filter(|claims| who.may_see(claims));
+        let mut claims = claims.map(Arc::unwrap_or_clone);
         if let Some(claims) = &mut claims {
             // An earlier release let people set what means something in this answer.
             claims.other.retain(|name, _| !is_reserved(name));
@@ -69,7 +71,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenError::Stale`].
-    pub fn presented(&self, token: &str) -> Result<Option<Claims>, TokenError> {
+    pub fn presented(&self, token: &str) -> Result<Option<Arc<Claims>>, TokenError> {
         match self.check(token, None) {
             Ok(claims) => Ok(Some(claims)),
             Err(TokenError::Invalid(_)) => Ok(None),

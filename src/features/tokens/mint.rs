@@ -325,7 +325,12 @@ impl Tokens {
             let token = sign(claims, &key)?;
             let entry = continues.is_none().then_some(&entry);
             match store::insert_issued(control, &issued, key.public().id(), entry).await? {
-                Recorded::Done => return Ok(token),
+                Recorded::Done => {
+                    if is_turn_to_forget(claims.jti) {
+                        store::forget_issued(control).await?;
+                    }
+                    return Ok(token);
+                }
                 Recorded::SessionRevoked => return Err(TokenError::RefreshInvalid),
                 Recorded::Revoked => return Err(TokenError::Changed { email: subject.email.clone() }),
                 Recorded::KeyRetired => {
@@ -337,6 +342,11 @@ impl Tokens {
         }
         Err(TokenError::NoActiveKey(key.public().algorithm()))
     }
+}
+
+/// Whether those are forgotten with a token that have been over for a month: with one of 128, by its random part.
+fn is_turn_to_forget(token: Uuid) -> bool {
+    token.as_bytes()[15] & 0x7f == 0
 }
 
 /// Writes into the realm's own log that somebody is about to act as one of its users.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +54,16 @@ impl AsRef<PublicKey> for RingKey {
     fn as_ref(&self) -> &PublicKey {
         &self.public
     }
+}
+
+/// A token that was signed by a key of the ring. Whether it is good is for [`KeyRing::accept`], each time anew.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    claims: Arc<Claims>,
+    /// The id of the key.
+    kid: Arc<str>,
+    /// How long the token is.
+    pub(super) bytes: usize,
 }
 
 /// Keys by their ids.
@@ -116,27 +127,49 @@ impl KeyRing {
     ///
     /// # Errors
     /// The first [`JwtError`].
-    pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, JwtError> {
+    pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Arc<Claims>, JwtError> {
+        self.accept(&self.signed(token, expected.now)?, expected)
+    }
+
+    /// Reads a token whose signature is right, by a key that is good at a second: the work of a check, and the
+    /// part that stays true for as long as the ring does.
+    ///
+    /// # Errors
+    /// The first [`JwtError`].
+    pub(super) fn signed(&self, token: &str, now: i64) -> Result<Signed, JwtError> {
         let mut signed_by = None;
         let claims = jwt::verified(token, |by| {
             let kid = match by {
                 By::Header(header) => self.headers.get(header)?,
                 By::Id(kid) => kid,
             };
-            let key = self.keys.get(kid).filter(|key| key.good_until.is_none_or(|end| expected.now < end));
-            signed_by = key;
-            key
+            let key = self.good_key(kid, now)?;
+            signed_by = Some(kid.into());
+            Some(key)
         })?;
-        let claims = Claims::read(claims, expected)?;
-        let retired = signed_by.and_then(|key| key.retired_at);
-        if retired.is_some_and(|retired| claims.iat > retired + SKEW) {
+        let kid = signed_by.ok_or(JwtError::UnknownKey)?;
+        Ok(Signed { claims: Arc::new(Claims::parse(claims)?), kid, bytes: token.len() })
+    }
+
+    /// The claims of a token whose signature is right, if everything else is.
+    ///
+    /// # Errors
+    /// The first [`JwtError`].
+    pub(super) fn accept(&self, signed: &Signed, expected: Expected<'_>) -> Result<Arc<Claims>, JwtError> {
+        let key = self.good_key(&signed.kid, expected.now).ok_or(JwtError::UnknownKey)?;
+        let claims = &signed.claims;
+        claims.check(expected)?;
+        if key.retired_at.is_some_and(|retired| claims.iat > retired + SKEW) {
             return Err(JwtError::AfterKey);
         }
-        let realms = signed_by.and_then(|key| key.realms.as_ref());
-        if realms.is_some_and(|realms| !realms.contains(&claims.realm())) {
+        if key.realms.as_ref().is_some_and(|realms| !realms.contains(&claims.realm())) {
             return Err(JwtError::Realm);
         }
-        Ok(claims)
+        Ok(Arc::clone(claims))
+    }
+
+    fn good_key(&self, kid: &str, now: i64) -> Option<&RingKey> {
+        self.keys.get(kid).filter(|key| key.good_until.is_none_or(|end| now < end))
     }
 }
 
@@ -232,7 +265,8 @@ mod tests {
 
     const RETIRED: i64 = 1_800_000_000;
 
-    fn check(iat: i64, now: i64) -> Result<(), JwtError> {
+    /// A ring whose key signs until [`RETIRED`], and a token of it.
+    fn signed(iat: i64) -> (KeyRing, String) {
         let key = SigningKey::generate_blocking(Algorithm::EdDsa).unwrap();
         let mut ring = KeyRing::default();
         let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
@@ -243,7 +277,28 @@ mod tests {
             "exp": iat + MAX_TTL, "jti": Uuid::now_v7(),
         });
         let token = jwt::signed(&claims, &key).unwrap();
-        ring.check(&token, Expected { issuers: &["urn:i"], audience: Some("api"), now }).map(drop)
+        (ring, token)
+    }
+
+    fn expected(now: i64) -> Expected<'static> {
+        Expected { issuers: &["urn:i"], audience: Some("api"), now }
+    }
+
+    fn check(iat: i64, now: i64) -> Result<(), JwtError> {
+        let (ring, token) = signed(iat);
+        ring.check(&token, expected(now)).map(drop)
+    }
+
+    #[test]
+    fn that_a_signature_is_right_says_nothing_of_the_time_the_audience_or_the_end_of_the_key() {
+        let (ring, token) = signed(RETIRED);
+        let signed = ring.signed(&token, RETIRED).unwrap();
+        let at = |now| ring.accept(&signed, expected(now)).map(drop);
+        assert_eq!(at(RETIRED), Ok(()));
+        assert_eq!(at(RETIRED + MAX_TTL + SKEW), Err(JwtError::Expired));
+        assert_eq!(at(RETIRED + OVERLAP), Err(JwtError::UnknownKey));
+        let other = Expected { audience: Some("other"), ..expected(RETIRED) };
+        assert_eq!(ring.accept(&signed, other).map(drop), Err(JwtError::Audience));
     }
 
     #[test]

@@ -174,6 +174,22 @@ pub(super) async fn spent_keys(control: &mut PgConnection) -> Result<Vec<String>
     .await?)
 }
 
+/// Forgets recorded tokens that have been over for a month, some hundreds at a time.
+///
+/// A statement of its own, and not of each token: prepared while the table is small, it would go on reading the
+/// whole of it until the table is analyzed.
+pub(super) async fn forget_issued(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "delete from control.issued_tokens where jti = any (array(
+             select jti from control.issued_tokens where expires_at < now() - interval '30 days'
+             order by expires_at limit 500 for update skip locked))",
+    )
+    .persistent(false)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
 /// A token to record.
 #[derive(Debug)]
 pub(super) struct Issued<'a> {
@@ -200,8 +216,7 @@ pub(super) enum Recorded {
     KeyRetired,
 }
 
-/// Records a token, and where there is an entry for it in the log, too, as one statement; forgets two of those
-/// that have been over for a month, in the order of their index, which is then used whatever the statistics say.
+/// Records a token, and where there is an entry for it in the log, too, as one statement.
 pub(super) async fn insert_issued(
     control: &mut PgConnection,
     token: &Issued<'_>,
@@ -229,10 +244,6 @@ pub(super) async fn insert_issued(
              select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
              from now where signs and not revoked and not session_revoked
              returning jti
-         ), forgotten as (
-             delete from control.issued_tokens where jti = any (array(
-                 select jti from control.issued_tokens where expires_at < now() - interval '30 days'
-                 order by expires_at limit 2 for update skip locked))
          ){logged}
          select signs, revoked, session_revoked from now"
     );

@@ -7,6 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ use super::Tokens;
 use super::claims::{Claims, Expected, SKEW};
 use super::error::TokenError;
 use super::issued::{issued_at, micros};
-use super::ring::KeyRing;
+use super::ring::{KeyRing, Signed};
 use super::store::{self, RevocationRow};
 use crate::features::access::{self, About, rights};
 use crate::infra::crypto::jwt::JwtError;
@@ -24,6 +27,11 @@ use crate::kernel::{AnyFailure, Caller, TenantId};
 /// From when on what is in memory is too old to go by: a revocation must hold everywhere within two
 /// seconds, whatever becomes of the control database.
 const STALE: Duration = Duration::from_millis(1900);
+/// Of how many bytes of tokens it is remembered that their signature is right. A token is presented many times in
+/// its life, and its signature is the most of what a check costs.
+const MOST_SIGNED: u64 = 8 * 1024 * 1024;
+/// How long a token usually is.
+const USUAL_BYTES: usize = 600;
 
 /// What tokens are taken back: until which microsecond they were issued, and until which second that
 /// can refuse any.
@@ -83,10 +91,30 @@ fn later(cut: &mut (i64, i64), new: (i64, i64)) {
     *cut = (cut.0.max(new.0), cut.1.max(new.1));
 }
 
+/// Tokens that were found to be signed by a key of the ring, by their SHA-256: nothing that is no token of ours takes
+/// room, and the tokens themselves are not kept.
+type SignedTokens = Cache<[u8; 32], Signed, Bytes>;
+
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<[u8; 32], Signed> for Bytes {
+    fn weight(&self, _: &[u8; 32], signed: &Signed) -> u64 {
+        signed.bytes as u64
+    }
+}
+
+fn signed_tokens() -> SignedTokens {
+    let usual = usize::try_from(MOST_SIGNED).unwrap_or(usize::MAX) / USUAL_BYTES;
+    Cache::with_weighter(usual, MOST_SIGNED, Bytes)
+}
+
 /// What is known at one moment.
 #[derive(Debug, Clone)]
 struct Known {
     ring: Arc<KeyRing>,
+    /// By this ring.
+    signed: Arc<SignedTokens>,
     keys_generation: i64,
     revocations: Arc<Revocations>,
     /// The control database's time at that moment.
@@ -98,6 +126,18 @@ impl Known {
     /// The time now, in seconds since 1970.
     fn now(&self) -> i64 {
         (self.time + self.as_of.elapsed()).unix_timestamp()
+    }
+
+    /// What is remembered is that the signature is right, and nothing else.
+    fn check(&self, token: &str, expected: Expected<'_>) -> Result<Arc<Claims>, JwtError> {
+        let digest = Sha256::digest(token).into();
+        if let Some(signed) = self.signed.get(&digest) {
+            return self.ring.accept(&signed, expected);
+        }
+        let signed = self.ring.signed(token, expected.now)?;
+        let claims = self.ring.accept(&signed, expected)?;
+        self.signed.insert(digest, signed);
+        Ok(claims)
     }
 }
 
@@ -178,16 +218,16 @@ impl Verifier {
     /// # Errors
     /// [`TokenError::Invalid`], the same for whatever is wrong with it; [`TokenError::Stale`] when
     /// nobody can say.
-    pub fn verify(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
+    pub fn verify(&self, token: &str, audience: &str) -> Result<Arc<Claims>, TokenError> {
         self.check(token, Some(audience))
     }
 
     /// The same, whoever it is for.
-    pub(super) fn check(&self, token: &str, audience: Option<&str>) -> Result<Claims, TokenError> {
+    pub(super) fn check(&self, token: &str, audience: Option<&str>) -> Result<Arc<Claims>, TokenError> {
         let known = self.current()?;
         let Tokens { issuer, former_issuer, .. } = &self.inner.tokens;
         let expected = Expected { issuers: &[issuer, former_issuer], audience, now: known.now() };
-        let checked = known.ring.check(token, expected).and_then(|claims| {
+        let checked = known.check(token, expected).and_then(|claims| {
             if known.revocations.hit(&claims) { Err(JwtError::Revoked) } else { Ok(claims) }
         });
         checked.map_err(|flaw| {
@@ -246,11 +286,11 @@ async fn read(
 ) -> Result<Known, TokenError> {
     let as_of = Instant::now();
     let generations = store::generations(control).await?;
-    let (ring, keys_generation) = match before {
+    let (ring, signed) = match before {
         Some(known) if known.keys_generation == generations.keys_generation => {
-            (Arc::clone(&known.ring), known.keys_generation)
+            (Arc::clone(&known.ring), Arc::clone(&known.signed))
         }
-        _ => (Arc::new(tokens.read_ring(control).await?), generations.keys_generation),
+        _ => (Arc::new(tokens.read_ring(control).await?), Arc::new(signed_tokens())),
     };
     let revocations = match before {
         Some(known) if known.revocations.read_to == generations.revocations_generation => {
@@ -271,5 +311,6 @@ async fn read(
             Arc::new(revocations)
         }
     };
-    Ok(Known { ring, keys_generation, revocations, time: generations.now, as_of })
+    let keys_generation = generations.keys_generation;
+    Ok(Known { ring, signed, keys_generation, revocations, time: generations.now, as_of })
 }

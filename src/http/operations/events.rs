@@ -99,7 +99,7 @@ async fn events(
 /// One client that follows an operation.
 struct Stream {
     api: Api,
-    claims: Claims,
+    claims: Arc<Claims>,
     updates: Receiver<Arc<OperationView>>,
     /// What it was told.
     seen: Seen,

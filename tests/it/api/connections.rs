@@ -336,7 +336,7 @@ fn who_waits_too_long_is_told_that_all_are_in_use_and_the_server_counts_as_up() 
     let server = ApiServer::start_with(world, &limits());
     let answer = server.login(Some("acme"), "ann@acme.example", PASSWORD);
     assert_eq!(answer.problem(), (503, "sessions_busy".to_owned()));
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!((1..=4).contains(&answer.retry_after()), "{answer:?}");
     let state = |answer: &Value| {
         let servers = answer["servers"].as_array().unwrap();
         let states = servers.iter().map(|it| (it["name"].to_string(), it["state"].to_string()));

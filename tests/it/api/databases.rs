@@ -116,7 +116,7 @@ fn when_the_apps_login_may_have_no_more_sessions_the_answer_is_busy_and_the_serv
         let other = login.connect_plain("test").await.unwrap();
         let answer = server.get("/usage", &token);
         assert_eq!(answer.problem(), (503, "sessions_busy".to_owned()));
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!((1..=4).contains(&answer.retry_after()), "{answer:?}");
         // Others are served, and nothing counts as down.
         assert_eq!(server.get("/users", &token).status, 200);
         let ready = server.send("GET", "/ready", &[], &[]).json();
@@ -172,7 +172,7 @@ fn a_statement_of_a_request_ends_after_ten_seconds_and_others_are_served_meanwhi
         waiting.join().unwrap()
     });
     assert_eq!(answer.problem(), (503, "statement_cancelled".to_owned()));
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!((1..=4).contains(&answer.retry_after()), "{answer:?}");
     assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     drop(holder);
     let change = server.change("PATCH", &format!("/users/{bob}"), &token, &json!({ "name": "Bob" }));

@@ -25,7 +25,7 @@ fn who_signs_in_too_often_is_told_when_to_come_again() {
     }
     let refused = login(&server, &[]);
     assert_eq!(refused.problem(), (429, "rate_limited".to_owned()));
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    let wait = refused.retry_after();
     assert!((1..=21).contains(&wait), "{wait}");
     // Nobody gets round it by saying that they are somebody else, and other buckets are not touched.
     assert_eq!(login(&server, &["X-Forwarded-For: 198.51.100.1"]).status, 429);
@@ -93,7 +93,7 @@ fn of_fifty_guesses_at_once_on_two_servers_no_more_than_the_limit_get_through() 
     assert!(through <= most, "{through} of {most}");
     let refused = login(&third, &[]);
     if refused.status == 429 {
-        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        let wait = refused.retry_after();
         assert!((1..=11).contains(&wait), "{wait}");
     }
     // Other buckets are not touched, and the same holds for them.

@@ -79,7 +79,7 @@ fn a_server_starts_while_its_control_database_is_down_and_becomes_ready_by_itsel
         server.send_json("POST", "/auth/login", &["X-Tenant-ID: acme"], &login),
     ] {
         assert_eq!(answer.problem(), (503, "not_ready".to_owned()));
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!((1..=4).contains(&answer.retry_after()), "{answer:?}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert!(!answer.body.contains(&*absent.folder.to_string_lossy()), "{answer:?}");
     }
@@ -225,7 +225,7 @@ fn requests_for_tenants_on_a_server_that_is_silent_fail_at_once_and_others_are_a
     while in_a_row < 100 {
         let answer = server.get("/users", &token);
         assert_eq!(answer.status, 503, "{answer:?}");
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!((1..=4).contains(&answer.retry_after()), "{answer:?}");
         in_a_row = if last.elapsed() < Duration::from_secs(1) { in_a_row + 1 } else { 0 };
         last = Instant::now();
         assert!(last < end, "{answer:?}");

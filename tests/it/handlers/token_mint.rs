@@ -106,6 +106,32 @@ fn a_refresh_gives_both_tokens_or_uses_nothing_up() {
 }
 
 #[test]
+fn recorded_tokens_that_have_been_over_for_a_month_are_forgotten() {
+    let company = Company::new();
+    company.world.control_sql(
+        "insert into control.issued_tokens (jti, tenant_id, user_id, email, kid, audience, caller, issued_at, expires_at)
+         select gen_random_uuid(), tenants.id, gen_random_uuid(), 'a@x.example', 'k', 'a', 'machine:x',
+                now() - make_interval(days => days), now() - make_interval(days => days, hours => -1)
+         from control.tenants, generate_series(1, 60) as days",
+    );
+    let left = || {
+        company.world.control_sql("select count(*) from control.issued_tokens where email = 'a@x.example'")
+    };
+    run(async {
+        let mut door = Door::open(&company).await;
+        let (acme, ann, token) = ("acme".parse().unwrap(), ANN.parse().unwrap(), NewToken::default());
+        // With one of 128 on average: that none of so many is one, does not happen.
+        for _ in 0..5000 {
+            mint(&mut door, (&acme, &ann), (&token, None)).await.unwrap();
+            if left() == ["30"] {
+                return;
+            }
+        }
+        panic!("{:?}", left());
+    });
+}
+
+#[test]
 fn there_is_one_answer_to_a_token_of_a_tenant_that_is_unknown_or_not_in_use() {
     let company = Company::new();
     let begun = run(mint_for_ann(&company, &NewToken::default(), Some("app"))).unwrap().refresh.unwrap();

@@ -103,6 +103,11 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// In how many seconds it says to ask again.
+    pub fn retry_after(&self) -> u64 {
+        self.header("retry-after").and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
+    }
+
     /// Its body, where it is what was wanted.
     pub fn ok(&self) -> Value {
         assert!((200..300).contains(&self.status), "{self:?}");
