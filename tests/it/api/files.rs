@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{PASSWORD, acme, acme_and_token, call, each, operator, operator_token, refused, user};
 use crate::support::api::{Answer, ApiServer, bearer, send_to};
+use crate::support::garage;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::sql::apart;
 use crate::support::stack;
@@ -152,6 +153,39 @@ fn a_file_is_uploaded_completed_downloaded_and_deleted() {
     assert_eq!(actions, ["file.delete", "file.complete", "file.create"]);
     // They are the tenant's own affair: the platform's log tells of none.
     assert_eq!(world.control_sql("select count(*) from control.audit_log where action like 'file.%'"), ["0"]);
+}
+
+#[test]
+fn in_a_garage_store_a_file_is_what_was_declared_and_can_be_downloaded_too() {
+    let world = World::new();
+    garage::register(&world, "garage");
+    let create = ["tenant", "create", "acme", "--store", "garage", "--admin-email", "ann@acme.example"];
+    let output = world
+        .machine()
+        .output(&[&create[..], &["--admin-password-stdin"]].concat(), &format!("{PASSWORD}\n"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let server = ApiServer::start(&world);
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    let file = asked(&server, &token, &new("Größe 1.txt", CONTENT.len()));
+    for wrong in [&b"hello"[..], b"hello, file and more"] {
+        assert_eq!(upload(&file, wrong).status, 403, "{wrong:?}");
+    }
+    assert_eq!(objects(&world, "acme"), 0);
+    assert_eq!(upload(&file, CONTENT).status, 200);
+    assert_eq!(complete(&server, &token, &file).ok()["state"], "ready");
+    let got = downloaded(&server, &token, &file);
+    assert_eq!((got.status, got.body.as_bytes()), (200, CONTENT));
+    assert_eq!(got.header("content-type"), Some("text/plain"));
+    assert!(
+        got.header("content-disposition").unwrap().ends_with("UTF-8''Gr%C3%B6%C3%9Fe%201.txt"),
+        "{got:?}"
+    );
+    let mut body = new("b.txt", CONTENT.len());
+    body["sha256"] = json!("0".repeat(64));
+    let lies = asked(&server, &token, &body);
+    assert_eq!(upload(&lies, CONTENT).status, 400);
+    call(&server, "DELETE", &place(&file), &token);
+    assert_eq!(objects(&world, "acme"), 0);
 }
 
 #[test]
