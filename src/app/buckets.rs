@@ -1,10 +1,12 @@
 //! The buckets of tenants, each by the tenant's own key, kept in memory: a request opens no secret.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::App;
+use super::kept::{Kept, Reading};
 use crate::features::placement::Store;
+use crate::features::provisioning::OpenBucket;
 use crate::features::tenants::Tenant;
 use crate::infra::objects::Bucket;
 use crate::kernel::{AnyFailure, TenantId};
@@ -14,46 +16,42 @@ const MOST: usize = 1_000;
 
 /// The buckets that are open.
 #[derive(Default)]
-pub(super) struct Buckets(Mutex<HashMap<TenantId, Kept>>);
+pub(super) struct Buckets(Kept<HashMap<TenantId, ByKey>>);
 
-/// A bucket, and what it was opened by.
-struct Kept {
-    bucket: Bucket,
-    store: Store,
+/// A bucket, and the key that it was opened by.
+struct ByKey {
+    open: OpenBucket,
     access_key_id: Option<String>,
 }
 
 impl Buckets {
     /// The bucket of a tenant, where neither its key nor its store is another since it was opened.
-    fn get(&self, tenant: &Tenant, store: &Store) -> Option<Bucket> {
-        let kept = self.kept();
-        let found = kept.get(&tenant.id)?;
-        let is_same =
-            Arc::ptr_eq(&found.store.driver, &store.driver) && found.access_key_id == tenant.access_key_id;
-        is_same.then(|| found.bucket.clone())
+    fn get(&self, tenant: &Tenant, store: Option<&Store>) -> Result<Bucket, Reading> {
+        self.0.look(|all| {
+            let kept = all.get(&tenant.id)?;
+            let is_same = Arc::ptr_eq(&kept.open.store.driver, &store?.driver)
+                && kept.access_key_id == tenant.access_key_id;
+            is_same.then(|| kept.open.bucket.clone())
+        })
     }
 
-    fn keep(&self, tenant: &Tenant, store: Store, bucket: &Bucket) {
-        let mut kept = self.kept();
-        if kept.len() >= MOST {
-            kept.clear();
-        }
-        let access_key_id = tenant.access_key_id.clone();
-        kept.insert(tenant.id, Kept { bucket: bucket.clone(), store, access_key_id });
+    fn keep(&self, reading: Reading, tenant: &Tenant, open: OpenBucket) {
+        self.0.keep(reading, |all| {
+            if all.len() >= MOST {
+                all.clear();
+            }
+            all.insert(tenant.id, ByKey { open, access_key_id: tenant.access_key_id.clone() });
+        });
     }
 
     /// Forgets that of a tenant that was changed.
     pub(super) fn forget(&self, tenant: TenantId) {
-        self.kept().remove(&tenant);
+        self.0.change(|all| all.remove(&tenant));
     }
 
     /// Forgets all.
     pub(super) fn forget_all(&self) {
-        self.kept().clear();
-    }
-
-    fn kept(&self) -> MutexGuard<'_, HashMap<TenantId, Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.change(HashMap::clear);
     }
 }
 
@@ -64,17 +62,15 @@ impl App {
     /// When the control database does not answer, or the key does not open.
     pub async fn bucket(&self, tenant: &Tenant) -> Result<Bucket, AnyFailure> {
         let shared = self.shared();
-        let placement = &shared.provisioning.placement;
-        if let Some(store) = placement.opened_store(&tenant.store).await
-            && let Some(bucket) = shared.buckets.get(tenant, &store)
-        {
-            return Ok(bucket);
-        }
+        let store = shared.provisioning.placement.opened_store(&tenant.store).await;
+        let reading = match shared.buckets.get(tenant, store.as_ref()) {
+            Ok(bucket) => return Ok(bucket),
+            Err(reading) => reading,
+        };
         let mut control = self.control().await?;
-        let bucket = shared.provisioning.open_bucket(&mut control, tenant).await?;
-        if let Some(store) = placement.opened_store(&tenant.store).await {
-            shared.buckets.keep(tenant, store, &bucket);
-        }
+        let open = shared.provisioning.open_bucket(&mut control, tenant).await?;
+        let bucket = open.bucket.clone();
+        shared.buckets.keep(reading, tenant, open);
         Ok(bucket)
     }
 }

@@ -2,9 +2,9 @@
 //! the pool of `realms.rs`, and count as those of realms do.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::App;
+use super::kept::{Kept, Reading};
 use super::realms::DbOrAny;
 use crate::features::business::Database;
 use crate::features::tenants::Tenant;
@@ -16,49 +16,30 @@ const MOST: usize = 10_000;
 
 /// The passwords of apps' logins, opened once and kept until their tenants are changed.
 #[derive(Default)]
-pub(super) struct Passwords(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    of: HashMap<TenantId, SecretString>,
-    /// Grows with each change that is told: what was read before one is not kept.
-    generation: u64,
-}
+pub(super) struct Passwords(Kept<HashMap<TenantId, SecretString>>);
 
 impl Passwords {
-    /// The password of a tenant's login, or the generation at which it is to be read.
-    fn get(&self, tenant: TenantId) -> Result<SecretString, u64> {
-        let kept = self.kept();
-        kept.of.get(&tenant).cloned().ok_or(kept.generation)
+    fn get(&self, tenant: TenantId) -> Result<SecretString, Reading> {
+        self.0.look(|all| all.get(&tenant).cloned())
     }
 
-    fn keep(&self, tenant: TenantId, password: &SecretString, generation: u64) {
-        let mut kept = self.kept();
-        if kept.generation != generation {
-            return;
-        }
-        if kept.of.len() >= MOST {
-            kept.of.clear();
-        }
-        kept.of.insert(tenant, password.clone());
+    fn keep(&self, reading: Reading, tenant: TenantId, password: &SecretString) {
+        self.0.keep(reading, |all| {
+            if all.len() >= MOST {
+                all.clear();
+            }
+            all.insert(tenant, password.clone());
+        });
     }
 
     /// Forgets that of a tenant that was changed.
     pub(super) fn forget(&self, tenant: TenantId) {
-        let mut kept = self.kept();
-        kept.generation += 1;
-        kept.of.remove(&tenant);
+        self.0.change(|all| all.remove(&tenant));
     }
 
     /// Forgets all.
     pub(super) fn forget_all(&self) {
-        let mut kept = self.kept();
-        kept.generation += 1;
-        kept.of.clear();
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.change(HashMap::clear);
     }
 }
 
@@ -87,36 +68,15 @@ impl App {
         let shared = self.shared();
         let password = match shared.passwords.get(tenant.id) {
             Ok(password) => password,
-            Err(generation) => {
-                let reading = shared.provisioning.open_password(control.get().await?, tenant);
-                let password = reading.await.map_err(AnyFailure::from)?;
-                shared.passwords.keep(tenant.id, &password, generation);
+            Err(reading) => {
+                let opening = shared.provisioning.open_password(control.get().await?, tenant);
+                let password = opening.await.map_err(AnyFailure::from)?;
+                shared.passwords.keep(reading, tenant.id, &password);
                 // Sessions in the control database are few, and what follows may wait for others.
                 control.give_back();
                 password
             }
         };
         shared.realms.limited_session(&mut AnyLease::from(control), tenant, &password).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    #[test]
-    fn a_password_that_was_read_before_a_change_is_not_kept_after_it() {
-        let (passwords, tenant) = (Passwords::default(), TenantId::new());
-        let kept = || passwords.get(tenant).ok().map(|it| it.expose_secret().to_owned());
-        let before = passwords.get(tenant).unwrap_err();
-        passwords.forget(tenant);
-        let after = passwords.get(tenant).unwrap_err();
-        passwords.keep(tenant, &"new".into(), after);
-        passwords.keep(tenant, &"old".into(), before);
-        assert_eq!(kept().as_deref(), Some("new"));
-        passwords.forget_all();
-        assert_eq!(kept(), None);
     }
 }

@@ -2,12 +2,13 @@
 //! other processes change is dropped by the feed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::App;
+use super::kept::{Kept, Reading};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
@@ -17,76 +18,65 @@ const ABSENT: Duration = Duration::from_secs(1);
 const MOST_ABSENT: usize = 10_000;
 
 /// The tenants that are known.
-#[derive(Debug, Default)]
-pub(super) struct Directory(Mutex<Known>);
+#[derive(Default)]
+pub(super) struct Directory(Kept<Known>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
     by_id: HashMap<TenantId, Arc<Tenant>>,
     by_slug: HashMap<String, TenantId>,
     absent: HashMap<String, Instant>,
-    /// Grows with each change that is told: what was read before one is not kept.
-    generation: u64,
 }
 
-/// What is known of a name.
-enum Answer {
-    Is(Arc<Tenant>),
-    Absent,
-    /// Nothing, at this generation.
-    Unknown(u64),
-}
-
-impl Directory {
-    fn look_up(&self, name: &TenantRef) -> Answer {
-        let known = self.known();
+impl Known {
+    /// Whose a name is, if that is known; `None` within: nobody's.
+    fn find(&self, name: &TenantRef) -> Option<Option<Arc<Tenant>>> {
         let found = match name {
-            TenantRef::Id(id) => known.by_id.get(id),
-            TenantRef::Slug(slug) => known.by_slug.get(slug.as_str()).and_then(|id| known.by_id.get(id)),
+            TenantRef::Id(id) => self.by_id.get(id),
+            TenantRef::Slug(slug) => self.by_slug.get(slug.as_str()).and_then(|id| self.by_id.get(id)),
         };
+        let is_absent = || self.absent.get(&name.to_string()).is_some_and(|at| at.elapsed() < ABSENT);
         match found {
-            Some(tenant) => Answer::Is(Arc::clone(tenant)),
-            None if known.absent.get(&name.to_string()).is_some_and(|at| at.elapsed() < ABSENT) => {
-                Answer::Absent
-            }
-            None => Answer::Unknown(known.generation),
+            Some(tenant) => Some(Some(Arc::clone(tenant))),
+            None => is_absent().then_some(None),
         }
     }
 
-    fn keep(&self, name: &TenantRef, tenant: Option<&Arc<Tenant>>, generation: u64) {
-        let mut known = self.known();
-        if known.generation != generation {
-            return;
-        }
+    fn insert(&mut self, name: &TenantRef, tenant: Option<&Arc<Tenant>>) {
         if let Some(tenant) = tenant {
-            known.by_slug.insert(tenant.slug.clone(), tenant.id);
-            known.by_id.insert(tenant.id, Arc::clone(tenant));
+            self.by_slug.insert(tenant.slug.clone(), tenant.id);
+            self.by_id.insert(tenant.id, Arc::clone(tenant));
             return;
         }
-        if known.absent.len() >= MOST_ABSENT {
-            known.absent.clear();
+        if self.absent.len() >= MOST_ABSENT {
+            self.absent.clear();
         }
-        known.absent.insert(name.to_string(), Instant::now());
+        self.absent.insert(name.to_string(), Instant::now());
+    }
+}
+
+impl Directory {
+    fn look_up(&self, name: &TenantRef) -> Result<Option<Arc<Tenant>>, Reading> {
+        self.0.look(|known| known.find(name))
+    }
+
+    fn keep(&self, reading: Reading, name: &TenantRef, tenant: Option<&Arc<Tenant>>) {
+        self.0.keep(reading, |known| known.insert(name, tenant));
     }
 
     /// Forgets a tenant that was changed.
     pub(super) fn forget(&self, tenant: TenantId) {
-        let mut known = self.known();
-        known.generation += 1;
-        if let Some(old) = known.by_id.remove(&tenant) {
-            known.by_slug.remove(&old.slug);
-        }
-        known.absent.clear();
+        self.0.change(|known| {
+            if let Some(old) = known.by_id.remove(&tenant) {
+                known.by_slug.remove(&old.slug);
+            }
+            known.absent.clear();
+        });
     }
 
     /// Forgets all.
     pub(super) fn forget_all(&self) {
-        let generation = self.known().generation + 1;
-        *self.known() = Known { generation, ..Known::default() };
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.change(|known| *known = Known::default());
     }
 }
 
@@ -112,15 +102,14 @@ impl App {
     /// When the control database does not answer.
     pub async fn tenant(&self, name: &TenantRef) -> Result<Option<Arc<Tenant>>, AnyFailure> {
         let directory = &self.shared().directory;
-        let generation = match directory.look_up(name) {
-            Answer::Is(tenant) => return Ok(Some(tenant)),
-            Answer::Absent => return Ok(None),
-            Answer::Unknown(generation) => generation,
+        let reading = match directory.look_up(name) {
+            Ok(known) => return Ok(known),
+            Err(reading) => reading,
         };
         let mut control = self.control().await?;
         let found = tenants::find(&mut control, &Caller::System, name).await?;
         let found = found.and_then(|tenant| tenant.active().ok()).map(Arc::new);
-        directory.keep(name, found.as_ref(), generation);
+        directory.keep(reading, name, found.as_ref());
         Ok(found)
     }
 }

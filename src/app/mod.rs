@@ -10,6 +10,7 @@ mod directory;
 pub mod doctor;
 mod feed;
 mod files;
+mod kept;
 mod keys;
 mod mail;
 mod objects;
@@ -55,7 +56,7 @@ pub use feed::Following;
 pub use mail::mailbox;
 pub use objects::ObjectServer;
 pub use opening::may_come;
-use realms::Realms;
+use realms::{RealmParts, Realms};
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
@@ -71,7 +72,7 @@ pub struct AppLimits {
     pub control: PoolLimits,
     /// Sessions in tenants' databases, of all of them together.
     pub realms: PoolLimits,
-    /// How long a statement there may take; `None`: as long as it takes.
+    /// How long a statement in any of them may take; `None`: as long as it takes.
     pub statement: Option<Duration>,
 }
 
@@ -93,6 +94,8 @@ struct Shared {
     provisioning: Provisioning,
     tokens: Tokens,
     control: SessionPool,
+    /// How long a statement in the control database may take. Workers have sessions of their own, without an end.
+    statement: Option<Duration>,
     realms: Realms,
     budgets: Budgets,
     directory: Directory,
@@ -215,7 +218,7 @@ impl App {
     async fn control_asked(&self, statement: Option<&str>) -> Result<(Lease, Option<i64>), DbError> {
         let shared = self.shared();
         let open = async || {
-            let mut session = shared.provisioning.control.connect("nexus").await?;
+            let mut session = shared.provisioning.control.connect_for("nexus", shared.statement).await?;
             shared.provisioning.arm(&mut session).await?;
             Ok::<_, DbError>(session)
         };
@@ -246,7 +249,7 @@ impl App {
         limits: AppLimits,
         addresses: &Addresses,
     ) -> Result<Session, AnyFailure> {
-        let connected = addresses.control.connect("nexus").await;
+        let connected = addresses.control.connect_for("nexus", limits.statement).await;
         let mut control = connected.map_err(|error| match error.state() {
             // 3D000: there is no such database.
             Some("3D000") => {
@@ -276,14 +279,20 @@ impl App {
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
-        let control_server = addresses.control.clone();
-        let budgets = Budgets::new(control_server.clone(), limits.realms.sessions);
-        let of_realms = (limits.realms, limits.statement);
-        let realms = Realms::new(of_realms, budgets.clone(), control_server, placement, Arc::clone(&servers));
+        let budgets = Budgets::new(addresses.control.clone(), limits.realms.sessions);
+        let realms = Realms::new(RealmParts {
+            limits: limits.realms,
+            statement: limits.statement,
+            budgets: budgets.clone(),
+            control: addresses.control.clone(),
+            placement,
+            servers: Arc::clone(&servers),
+        });
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
+            statement: limits.statement,
             realms,
             budgets,
             directory: Directory::default(),

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use super::addresses::Addresses;
 use super::{App, AppLimits, Session};
 use crate::features::access::Authorized;
-use crate::features::iam::{Realm, RevocationHook, TokensOf};
+use crate::features::iam::{Realm, RealmTools, TokensOf};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
@@ -28,8 +28,7 @@ impl Session {
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
         let shared = self.app.shared();
-        let tools =
-            (self.provisioning.rules.clone(), self.provisioning.secrets.clone(), revoke as RevocationHook);
+        let tools = tools(&self.provisioning);
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
             return Ok(Realm::new(RealmRef::PLATFORM, (self.control, None), None, tools));
@@ -55,8 +54,7 @@ impl App {
     /// When the tenant is not in use, its server does not answer, or others use all sessions.
     pub async fn realm(&self, tenant: Option<&Tenant>) -> Result<Realm, AnyFailure> {
         let shared = self.shared();
-        let Provisioning { rules, secrets, .. } = &shared.provisioning;
-        let tools = (rules.clone(), secrets.clone(), revoke as RevocationHook);
+        let tools = tools(&shared.provisioning);
         let realm = match tenant {
             None => {
                 let inside = shared.realms.platform_session().await?;
@@ -79,6 +77,10 @@ impl App {
         let session = Self::attach(settings, AppLimits::default(), &addresses).await.ok()?;
         session.enter_realm(&Caller::System, tenant).await.ok()
     }
+}
+
+fn tools(of: &Provisioning) -> RealmTools {
+    RealmTools { rules: of.rules.clone(), secrets: of.secrets.clone(), revoke }
 }
 
 fn revoke<'c>(

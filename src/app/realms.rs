@@ -3,11 +3,12 @@
 //! `databases.rs`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::kept::Kept;
 use super::servers::ServerStates;
 use crate::features::iam;
 use crate::features::placement::Placement;
@@ -36,7 +37,27 @@ pub(super) struct Realms {
     placement: Placement,
     servers: Arc<ServerStates>,
     /// When a realm's catalogue was found to be as it should be.
-    untampered: Arc<Mutex<HashMap<TenantId, Instant>>>,
+    untampered: Arc<Kept<HashMap<TenantId, Instant>>>,
+}
+
+/// What sessions in realms are opened with.
+pub(super) struct RealmParts {
+    pub(super) limits: PoolLimits,
+    /// How long a statement may take.
+    pub(super) statement: Option<Duration>,
+    pub(super) budgets: Budgets,
+    /// Where the platform's own realm is.
+    pub(super) control: ServerAddress,
+    pub(super) placement: Placement,
+    pub(super) servers: Arc<ServerStates>,
+}
+
+/// By which login of a tenant's database a session is opened.
+#[derive(Clone, Copy)]
+enum Login<'a> {
+    Administrator,
+    /// That of the tenant's apps, which has this password.
+    Apps(&'a SecretString),
 }
 
 /// The database of an active tenant takes no sessions.
@@ -51,13 +72,8 @@ struct DatabaseClosed {
 }
 
 impl Realms {
-    pub(super) fn new(
-        (limits, statement): (PoolLimits, Option<Duration>),
-        budgets: Budgets,
-        control: ServerAddress,
-        placement: Placement,
-        servers: Arc<ServerStates>,
-    ) -> Self {
+    pub(super) fn new(parts: RealmParts) -> Self {
+        let RealmParts { limits, statement, budgets, control, placement, servers } = parts;
         let (sessions, wait) = (SessionPool::new(limits, "".into()), limits.wait);
         budgets.share_with(&sessions);
         let untampered = Arc::default();
@@ -85,7 +101,8 @@ impl Realms {
         let statements = iam::session_statements(&tenant.resources.owner_role, tenant.schema_version);
         let (key, statements) = (tenant.id.uuid(), Some(statements.as_str()));
         let until = Instant::now() + self.wait;
-        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant, (None, until)).await;
+        let open =
+            async |control: &mut AnyLease<'_>| self.open(control, tenant, Login::Administrator, until).await;
         let leased = self.sessions.lease_prepared(key, statements, async || open(control).await).await;
         let (mut session, version) = match leased {
             // Its password was changed a moment ago, perhaps.
@@ -112,7 +129,7 @@ impl Realms {
         password: &SecretString,
     ) -> Result<Lease, DbOrAny> {
         let until = Instant::now() + self.wait;
-        let open = async || self.open(control, tenant, (Some(password), until)).await;
+        let open = async || self.open(control, tenant, Login::Apps(password), until).await;
         self.sessions.lease(PoolKey::limited(tenant.id.uuid()), open).await
     }
 
@@ -122,27 +139,27 @@ impl Realms {
         realm: TenantId,
         session: &mut PgConnection,
     ) -> Result<(), AnyFailure> {
-        if self.looked_at().get(&realm).is_some_and(|at| at.elapsed() < LOOKED_AT) {
-            return Ok(());
-        }
+        let seen = |all: &HashMap<_, Instant>| all.get(&realm).filter(|at| at.elapsed() < LOOKED_AT).copied();
+        let Err(reading) = self.untampered.look(seen) else { return Ok(()) };
         let before = Instant::now();
         iam::require_untampered(session).await?;
-        let mut all = self.looked_at();
-        all.retain(|_, at| at.elapsed() < LOOKED_AT);
-        all.insert(realm, before);
+        self.untampered.keep(reading, |all| {
+            all.retain(|_, at| at.elapsed() < LOOKED_AT);
+            all.insert(realm, before);
+        });
         Ok(())
     }
 
     /// Uses no session of a tenant again that is open now.
     pub(super) fn forget(&self, tenant: TenantId) {
-        self.looked_at().remove(&tenant);
+        self.untampered.change(|all| all.remove(&tenant));
         self.sessions.forget(PoolKey::administrator(tenant.uuid()));
         self.sessions.forget(PoolKey::limited(tenant.uuid()));
     }
 
     /// Uses no session again that is open now.
     pub(super) fn forget_all(&self) {
-        self.looked_at().clear();
+        self.untampered.change(HashMap::clear);
         self.sessions.forget_all();
     }
 
@@ -154,16 +171,13 @@ impl Realms {
         self.sessions.stats()
     }
 
-    fn looked_at(&self) -> MutexGuard<'_, HashMap<TenantId, Instant>> {
-        self.untampered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Opens one: by the login of the tenant's apps, where its password is given, or the administrator's.
+    /// Opens one, for who waits until then.
     async fn open(
         &self,
         control: &mut AnyLease<'_>,
         tenant: &Tenant,
-        (password, until): (Option<&SecretString>, Instant),
+        login: Login<'_>,
+        until: Instant,
     ) -> Result<PgConnection, DbOrAny> {
         let asking = control.get().await?;
         let cluster = self.placement.cluster(asking, &tenant.cluster).await.map_err(AnyFailure::from)?;
@@ -171,9 +185,11 @@ impl Realms {
         // Sessions in the control database are few, and this may wait for others.
         control.give_back();
         let server = cluster.admin.database(&tenant.resources.database_name);
-        let (server, application) = match password {
-            Some(password) => (server.login(&tenant.resources.app_role, password.clone()), "nexus:app"),
-            None => (server, "nexus:realm"),
+        let (server, application) = match login {
+            Login::Apps(password) => {
+                (server.login(&tenant.resources.app_role, password.clone()), "nexus:app")
+            }
+            Login::Administrator => (server, "nexus:realm"),
         };
         let connect = async || {
             let place = self.budgets.place(&tenant.cluster, budget, until).await?;
@@ -181,7 +197,7 @@ impl Realms {
             match self.servers.login(&tenant.cluster, until, connecting).await {
                 Ok(opened) => Ok(opened.counted(place)),
                 // The login may have no more, or the server.
-                Err(error) if password.is_some() && error.is_too_many_connections() => {
+                Err(error) if matches!(login, Login::Apps(_)) && error.is_too_many_connections() => {
                     Err(DbError::Busy { sessions: usize::try_from(cluster.connection_limit).unwrap_or(0) })
                 }
                 Err(error) => {

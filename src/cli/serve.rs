@@ -30,7 +30,7 @@ use crate::worker::operations;
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Listen on this address and port
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub bind: Option<SocketAddr>,
     /// Let other processes listen on the same port, too
     #[arg(long)]
@@ -61,7 +61,12 @@ EXAMPLES
 It starts while its control database is down, and answers once that is up. Ctrl-C or SIGTERM stops it:
 requests that are under way are finished first. SIGHUP reads settings and certificates again.";
 
-/// How long a statement of a request may take in a tenant's database.
+/// An address and a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "give an address and a port, e.g. 127.0.0.1:8420 or [::]:8420".to_owned())
+}
+
+/// How long a statement of a request may take, in a tenant's database or the control database.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is said at the first signal.

@@ -9,6 +9,7 @@ use super::output::{Format, Screen};
 use super::{GlobalArgs, hint, output, suggestions};
 use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
+use crate::kernel::word::WordError;
 use crate::kernel::{Failure, Slug, shell};
 
 /// A command line that Nexus cannot make sense of.
@@ -113,6 +114,8 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
         None => hints.extend(slug_suggestion(error, &command)),
     }
     hints.extend(selector_suggestions(error));
+    hints.extend(word_suggestion(error));
+    hints.extend(flag_of_another_tool(error, &command));
     hints.extend(one_of_several(error, &command));
     hints.push(format!("{command} --help"));
     UsageError { message, hints }
@@ -256,6 +259,27 @@ fn slug_suggestion(error: &clap::Error, command: &str) -> Option<String> {
         _ => Slug::like(typed),
     };
     slug.map(|slug| format!("did you mean {slug}?"))
+}
+
+/// The word in lower case, where that is what was meant.
+fn word_suggestion(error: &clap::Error) -> Option<String> {
+    let reason = std::error::Error::source(error)?.downcast_ref::<WordError>()?;
+    reason.nearest().map(|word| format!("did you mean {word}?"))
+}
+
+/// Flags that other tools have: of which verb, and what does the same.
+const OF_OTHERS: [(&str, &str, &str); 3] = [
+    ("nexus serve", "--port", "--bind 127.0.0.1:PORT"),
+    ("nexus serve", "--host", "--bind ADDRESS:PORT"),
+    ("nexus serve", "--listen", "--bind ADDRESS:PORT"),
+];
+
+fn flag_of_another_tool(error: &clap::Error, command: &str) -> Option<String> {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_meant = |(verb, flag, _): &&(&str, &str, &str)| *verb == command && flag == given;
+    let (_, _, same) =
+        OF_OTHERS.iter().find(is_meant).filter(|_| error.kind() == ClapKind::UnknownArgument)?;
+    Some(format!("did you mean {same}?"))
 }
 
 fn selector_suggestions(error: &clap::Error) -> Vec<String> {

@@ -70,8 +70,13 @@ pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RequestError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let inner = error.inner();
+        if inner.is_syntax() || inner.is_eof() {
+            let place = format!("line {}, column {}", inner.line(), inner.column());
+            return RequestError::body("", format!("it is no JSON from {place} on"));
+        }
         let pointer = pointer(error.path());
-        let (reason, nearest) = reason(&error.inner().to_string());
+        let (reason, nearest) = reason(&inner.to_string());
         RequestError::Body { pointer, reason, nearest }
     })?;
     reader.end().map_err(|_| RequestError::body("", "there is more after its end"))?;

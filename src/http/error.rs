@@ -111,7 +111,7 @@ pub(super) enum RequestError {
     /// What is destructive must be confirmed by the tenant's slug.
     #[error("deleting tenant {0:?} needs its slug")]
     #[failure(Forbidden, "confirmation_required")]
-    #[hint("repeat it as ?confirm=")]
+    #[hint("repeat it with ?confirm=SLUG, the slug of the tenant")]
     Unconfirmed(String),
     /// The slug that confirms is another's.
     #[error("confirm={given} is not tenant {slug:?}; nothing was done")]

@@ -64,7 +64,7 @@ impl Default for ServerLimits {
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot listen on {address}: {source}")]
 #[failure(Unavailable, "address_unavailable")]
-#[hint(if source.kind() == io::ErrorKind::AddrInUse, "another program listens there; choose another port")]
+#[hint(if source.kind() == io::ErrorKind::AddrInUse, "another program listens there: choose another port, or let several servers of yours share it (share_port)")]
 #[details(address = address.to_string())]
 pub struct NotListening {
     address: SocketAddr,

@@ -69,15 +69,20 @@ impl Filtered for TenantParams {
 impl TenantParams {
     fn filter(&self, conditions: &[Condition]) -> Result<TenantFilter, RequestError> {
         let selected = self.r#where.as_deref().map(|text| {
-            text.parse::<Selector>().map_err(|error| RequestError::query("where", error.to_string()))
+            text.parse::<Selector>().map_err(|error| RequestError::Query {
+                name: "where".to_owned(),
+                reason: error.to_string(),
+                nearest: error.nearest(),
+            })
         });
         let search = self.search.as_deref().map(|given| {
             let text = text::one_line("search", given, 1..=200);
             text.map_err(|reason| RequestError::query("search", reason))
         });
-        let module = self.module.as_deref().map(|text| {
-            text.parse::<Word>().map_err(|error| RequestError::query("module", error.to_string()))
-        });
+        let module = self
+            .module
+            .as_deref()
+            .map(|text| text.parse::<Word>().map_err(|error| RequestError::filter("module", error.into())));
         let named = [module.transpose()?.map(Selector::module), selected.transpose()?];
         let all = conditions.iter().map(Selector::field).chain(named.into_iter().flatten());
         Ok(TenantFilter { selector: Selector::all_of(all), search: search.transpose()? })

@@ -32,6 +32,7 @@ pub enum TlsError {
     /// The file of a certificate or its key cannot be read.
     #[error("cannot read the {what} {}: {source}", path.display())]
     #[failure(Invalid, "tls_file_unreadable")]
+    #[hint(if source.kind() == io::ErrorKind::NotFound, "a path that does not begin with '/' is below the folder where the server was started")]
     #[hint("see who may read it: ls -l {}", shell::path(path))]
     Unreadable { what: &'static str, path: PathBuf, source: io::Error },
     /// Somebody else can change the file of a certificate or its key.
@@ -171,7 +172,8 @@ fn warn_of_dates(path: &Path, certificate: &CertificateDer<'_>) {
     if let Some(left) = validity.time_to_expiration() {
         let days = left.whole_days();
         if days < 7 {
-            tracing::warn!(%path, "the certificate ends in {days} days; renew it");
+            let until = validity.not_after;
+            tracing::warn!(%path, "the certificate is valid until {until} only; renew it");
         }
     } else {
         let (from, until) = (validity.not_before, validity.not_after);

@@ -5,7 +5,8 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Email, suggest, text};
+use super::word::{WordError, require_lower_case};
+use super::{Email, Word, suggest, text};
 
 /// Most values of one condition.
 const MOST_VALUES: usize = 100;
@@ -54,6 +55,10 @@ pub enum FieldType<'a> {
     Text,
     /// One of these words.
     Word(&'a [&'a str]),
+    /// A [`Word`] that operators choose.
+    AnyWord,
+    /// A name without upper case.
+    LowerCase,
     /// An e-mail address; conditions hold what addresses are compared by.
     Address,
     /// `true` or `false`.
@@ -106,6 +111,12 @@ pub struct FilterError {
 impl FilterError {
     fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), nearest: None }
+    }
+}
+
+impl From<WordError> for FilterError {
+    fn from(error: WordError) -> Self {
+        Self { reason: error.to_string(), nearest: error.nearest() }
     }
 }
 
@@ -186,10 +197,16 @@ impl FieldType<'_> {
                 let Some(word) = known.iter().find(|word| **word == given) else {
                     return Err(FilterError {
                         reason: format!("it is one of {}", known.join(", ")),
-                        nearest: suggest::nearest(given, known.iter().copied()).map(str::to_owned),
+                        nearest: suggest::nearest(&given.to_lowercase(), known.iter().copied())
+                            .map(str::to_owned),
                     });
                 };
                 FilterValue::Text((*word).to_owned())
+            }
+            Self::AnyWord => FilterValue::Text(given.parse::<Word>()?.to_string()),
+            Self::LowerCase => {
+                require_lower_case(given)?;
+                FilterValue::Text(line(given)?)
             }
             Self::Address => {
                 let address = given.parse::<Email>().map_err(|error| FilterError::new(error.to_string()))?;
@@ -253,6 +270,15 @@ mod tests {
         assert_eq!(parsed(words, "state[in]", "active,locked").unwrap().texts(), ["active", "locked"]);
         let wrong = parsed(words, "state", "activ").unwrap_err();
         assert_eq!(wrong.nearest.as_deref(), Some("active"));
+        for (kind, value, right) in [
+            (words, "ACTIVE", "active"),
+            (FieldType::AnyWord, "Gold", "gold"),
+            (FieldType::LowerCase, "EU1", "eu1"),
+        ] {
+            let refused = parsed(kind, "it[in]", &format!("{right},{value}")).unwrap_err();
+            assert_eq!(refused.nearest.as_deref(), Some(right), "{kind:?}");
+            assert_eq!(parsed(kind, "it", right).unwrap().texts(), [right]);
+        }
         assert_eq!(
             parsed(FieldType::Address, "email", "Ann@ACME.example").unwrap().texts(),
             ["ann@acme.example"]

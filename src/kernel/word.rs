@@ -17,12 +17,30 @@ use super::secret_shape;
 #[schema(value_type = String, example = "gold")]
 pub struct Word(String);
 
+/// The words of all values of an enumeration, in the order of its `ALL`; its `as_str` is a constant function.
+macro_rules! words_of {
+    ($type:ty) => {{
+        let mut words = [""; <$type>::ALL.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = <$type>::ALL[at].as_str();
+            at += 1;
+        }
+        words
+    }};
+}
+
+pub(crate) use words_of;
+
 /// Why a text is not a word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordError {
     /// It breaks the rule in the type's description.
     #[error("{0:?} is not valid: use 1 to 40 of a-z, 0-9, '-' and '_', beginning with a letter")]
     Shape(String),
+    /// It is compared with what is in lower case.
+    #[error("{0:?} finds nothing: what it is compared with is in lower case")]
+    Case(String),
     /// It was pasted.
     #[error("it looks like a token, a key or a login, and was not used")]
     Secret,
@@ -34,6 +52,26 @@ impl Word {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl WordError {
+    /// The text in lower case, where that is right.
+    #[must_use]
+    pub fn nearest(&self) -> Option<String> {
+        match self {
+            Self::Shape(text) => Some(text.to_lowercase()).filter(|lower| lower.parse::<Word>().is_ok()),
+            Self::Case(text) => Some(text.to_lowercase()),
+            Self::Secret => None,
+        }
+    }
+}
+
+/// Requires that a text, or a part of one, may equal a word or a name that is written in lower case.
+///
+/// # Errors
+/// [`WordError::Case`].
+pub fn require_lower_case(text: &str) -> Result<(), WordError> {
+    if text.chars().any(char::is_uppercase) { Err(WordError::Case(text.to_owned())) } else { Ok(()) }
 }
 
 impl FromStr for Word {
@@ -83,5 +121,14 @@ mod tests {
         for bad in ["", "Gold", "2nd", "a b", "a,b", "é", &"a".repeat(41)] {
             assert!(matches!(bad.parse::<Word>(), Err(WordError::Shape(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_word_in_upper_case_is_refused_with_the_one_that_was_meant() {
+        let nearest = |text: &str| text.parse::<Word>().unwrap_err().nearest();
+        assert_eq!(nearest("Gold").as_deref(), Some("gold"));
+        assert_eq!(nearest("a b"), None);
+        assert_eq!(require_lower_case("EU1").unwrap_err().nearest().as_deref(), Some("eu1"));
+        assert_eq!(require_lower_case("eu1"), Ok(()));
     }
 }

@@ -220,7 +220,7 @@ impl Kind {
                 let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
                 match rest {
                     Some(rest) if !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) => Ok(()),
-                    _ => expected("a URL like https://s3.example:9000, with no user or query in it"),
+                    _ => expected("a URL like https://host.example:9000, with no user or query in it"),
                 }
             }
             Self::Issuer => issuer::check(text).map_err(|written| Expected::Issuer { written }),

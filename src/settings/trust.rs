@@ -123,7 +123,7 @@ pub fn open(path: &Path) -> Result<File, Distrust> {
     let walked = walk(path)?;
     let unknown = |source| Distrust::Unknown { at: path.to_owned(), source };
     if !walked.is_whole {
-        return Err(unknown(io::ErrorKind::NotFound.into()));
+        return Err(unknown(io::Error::new(io::ErrorKind::NotFound, "no such file")));
     }
     // Without O_NONBLOCK the opening of a pipe would wait for somebody to write.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -131,7 +131,7 @@ pub fn open(path: &Path) -> Result<File, Distrust> {
     let file = opened.map_err(unknown)?;
     let facts = file.metadata().map_err(unknown)?;
     if !facts.is_file() {
-        return Err(unknown(io::ErrorKind::InvalidInput.into()));
+        return Err(unknown(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file")));
     }
     Part { path: walked.end.path, facts }.check(false)?;
     Ok(file)

@@ -14,6 +14,7 @@ use super::moment::Moment;
 use super::{CommandResult, Invocation, complete};
 use crate::features::audit::Watch;
 use crate::features::tenants::TenantRef;
+use crate::kernel::word::{WordError, require_lower_case};
 use crate::kernel::{OperationId, Progress};
 
 /// Arguments of `nexus audit`.
@@ -73,7 +74,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     tenant: Option<TenantRef>,
     /// Only actions that start with this
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = action)]
     action: Option<String>,
     /// Only those of this caller, e.g. machine:ann
     #[arg(long, value_name = "CALLER")]
@@ -89,13 +90,18 @@ pub struct ListArgs {
     page: PageArgs,
 }
 
+/// The beginning of an action.
+fn action(text: &str) -> Result<String, WordError> {
+    require_lower_case(text).map(|()| text.to_owned())
+}
+
 /// A period of time.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct PeriodArgs {
-    /// From this time on (RFC 3339), or so long ago: 30m, 2h, 7d
+    /// From this time on (RFC 3339), from this day on (UTC), or so long ago: 30m, 2h, 7d
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<Moment>,
-    /// Before this time (RFC 3339), or so long ago: 30m, 2h, 7d
+    /// Before this time (RFC 3339), before this day (UTC), or so long ago: 30m, 2h, 7d
     #[arg(long, value_name = "TIME|AGO")]
     until: Option<Moment>,
 }

@@ -43,6 +43,6 @@ pub(crate) fn attribute(text: &str) -> Result<(String, Value), String> {
                 serde_json::from_str::<Value>(value).ok().filter(|it| !it.is_object() && !it.is_array());
             Ok((key.to_owned(), parsed.unwrap_or_else(|| Value::from(value))))
         }
-        _ => Err("an attribute is written KEY=VALUE".to_owned()),
+        _ => Err("a value is given as NAME=VALUE".to_owned()),
     }
 }

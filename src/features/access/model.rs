@@ -29,7 +29,7 @@ impl UserState {
 
     /// The word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Invited => "invited",
             Self::Active => "active",

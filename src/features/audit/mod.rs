@@ -30,4 +30,4 @@ pub use service::{Period, Watch, anchor, export, outline, verify};
 pub use store::{AuditFilter, Entry, OfTenant};
 pub(in crate::features) use store::{record, statement};
 pub use tampering::Tampering;
-pub use views::{AuditFinding, AuditView, ExportFormat, Exported, Verified, VerifiedPart};
+pub use views::{AuditFinding, AuditView, ExportFormat, Exported, Verified, VerifiedPart, VerifyOutcome};

@@ -7,7 +7,7 @@ use super::error::AuditError;
 use super::service::snapshot;
 use super::store;
 use super::tampering::Tampering;
-use super::views::{AuditFinding, VerifiedPart};
+use super::views::{AuditFinding, VerifiedPart, VerifyOutcome};
 use super::walk::{End, Walk};
 use crate::features::access::{self, About, rights};
 use crate::infra::db::{DbError, PgConnection};
@@ -34,7 +34,7 @@ pub async fn verify_part(
     tx.commit().await.map_err(DbError::from)?;
     match walked {
         Ok((end, more)) => Ok(VerifiedPart {
-            outcome: "intact",
+            outcome: VerifyOutcome::Intact,
             rows: end.rows,
             position: Some(end.last),
             hash: Some(end.hash),
@@ -42,7 +42,7 @@ pub async fn verify_part(
             findings: Vec::new(),
         }),
         Err(error @ (AuditError::Tampered(_) | AuditError::NoHead)) => Ok(VerifiedPart {
-            outcome: "tampered",
+            outcome: VerifyOutcome::Tampered,
             rows: 0,
             position: None,
             hash: None,

@@ -10,7 +10,7 @@ use super::chain::{Hash, Record, time_of_micros};
 use super::views::AuditView;
 use super::walk::Head;
 use crate::features::access::Authorized;
-use crate::infra::db::{DbError, PgConnection, like_literal, literal};
+use crate::infra::db::{DbError, Log, PgConnection, like_literal, literal, push_span};
 use crate::kernel::{OperationId, TenantId};
 
 /// One change, or one disclosure of a secret.
@@ -99,6 +99,9 @@ const COLUMNS: &str = "coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0
     coalesce(log.caller, '') as caller, coalesce(log.action, '') as action, log.tenant_id, log.operation_id,
     coalesce(log.detail::text, '') as detail, coalesce(log.hash, ''::bytea) as hash";
 
+/// The log, as lists of a span of time read it: the clock was read while rows were numbered.
+const LOG: Log = Log { table: "control.audit_log", number: "sequence", time: "at" };
+
 #[derive(FromRow)]
 struct Row {
     sequence: i64,
@@ -178,12 +181,7 @@ pub(super) async fn page(
     if let Some(caller) = &filter.caller {
         query.push(" and log.caller = ").push_bind(caller);
     }
-    if let Some(since) = filter.since {
-        query.push(" and log.at >= ").push_bind(since);
-    }
-    if let Some(until) = filter.until {
-        query.push(" and log.at < ").push_bind(until);
-    }
+    push_span(&mut query, LOG, (filter.since, filter.until));
     if let Some(operation) = filter.operation {
         query.push(" and log.operation_id = ").push_bind(operation);
     }

@@ -56,8 +56,8 @@ pub struct Verified {
 #[schema(as = PlatformLogVerified)]
 pub struct VerifiedPart {
     /// `intact` or `tampered`.
-    #[schema(example = "intact")]
-    pub outcome: &'static str,
+    #[schema(inline)]
+    pub outcome: VerifyOutcome,
     /// How many rows were verified.
     pub rows: u64,
     /// The last of them; without a row, where the part began. `null` where something is wrong.
@@ -69,6 +69,14 @@ pub struct VerifiedPart {
     pub more: bool,
     /// The first thing that is not as it was written.
     pub findings: Vec<AuditFinding>,
+}
+
+/// Whether a part of the log is what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyOutcome {
+    Intact,
+    Tampered,
 }
 
 /// Something in the log that is not as it was written.

@@ -48,7 +48,7 @@ pub enum IamError {
     #[failure(if *what == "role", Conflict, "role_exists")]
     #[failure(if *what == "group", Conflict, "group_exists")]
     #[failure(Conflict, "exists")]
-    #[hint("see it" => shown_by(what, name, at))]
+    #[hint("see the existing one" => shown_by(what, name, at))]
     #[details(what, name)]
     Exists {
         /// `user`, `role`, `group`.
@@ -123,7 +123,7 @@ pub enum IamError {
     #[error("custom field {name:?} already exists")]
     #[failure(Conflict, "custom_field_exists")]
     #[hint(
-        "see it"
+        "see the existing one"
             => RightsAction::ShowCustomField { name: name.clone(), of_groups: *groups, realm: at.clone() }
     )]
     #[details(name)]
@@ -139,7 +139,7 @@ pub enum IamError {
     #[details(field, choice)]
     ChoiceInUse { field: String, choice: String },
     /// No time zone of that name.
-    #[error("no time zone is called {0:?}")]
+    #[error("no time zone is called {0:?}: names are those of the IANA database, such as Europe/Berlin")]
     #[failure(Invalid, "time_zone_unknown")]
     NoTimeZone(String),
     /// What is to be changed was changed meanwhile.

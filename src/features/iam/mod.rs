@@ -35,7 +35,7 @@ pub(in crate::features) use messages::letter;
 pub use messages::{Letter, Message};
 pub use model::{Name, NameRef, User, UserRef, UserState};
 pub use realm::Realm;
-pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
+pub(crate) use realm::{RIGHTS_VERSION, RealmTools, require_untampered, session_statements};
 pub use revocation::{RevocationHook, TokensOf};
 pub(in crate::features) use rows::RowsTx;
 pub use rules::Rules;

@@ -55,6 +55,14 @@ enum Access {
     ChangesRights,
 }
 
+/// What a realm's services work with, beside its sessions.
+pub(crate) struct RealmTools {
+    pub(crate) rules: Rules,
+    pub(crate) secrets: Secrets,
+    /// Revokes tokens of its users.
+    pub(crate) revoke: RevocationHook,
+}
+
 /// A realm that is open.
 pub struct Realm {
     pub(super) place: RealmRef,
@@ -84,8 +92,9 @@ impl Realm {
         place: RealmRef,
         (inside, version): (Lease, Option<i64>),
         control: Option<LazyLease>,
-        (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
+        tools: RealmTools,
     ) -> Self {
+        let RealmTools { rules, secrets, revoke } = tools;
         Self {
             place,
             rules,

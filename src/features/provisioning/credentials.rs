@@ -7,6 +7,7 @@ use super::plan::sealed;
 use super::worker::Provisioning;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
+use crate::features::placement::Store;
 use crate::features::secrets::StatusView;
 use crate::features::tenants::{self, EnvView, Renamed, Tenant, TenantRef};
 use crate::infra::db::{PgConnection, ServerAddress};
@@ -18,6 +19,12 @@ use crate::kernel::{Caller, Expected, SecretString, Slug};
 pub struct Concealed {
     view: EnvView,
     tenant: Tenant,
+}
+
+/// A tenant's bucket, and the store that it was opened in.
+pub(crate) struct OpenBucket {
+    pub(crate) bucket: Bucket,
+    pub(crate) store: Store,
 }
 
 impl Concealed {
@@ -91,12 +98,13 @@ impl Provisioning {
         &self,
         control: &mut PgConnection,
         tenant: &Tenant,
-    ) -> Result<Bucket, ProvisioningError> {
+    ) -> Result<OpenBucket, ProvisioningError> {
         let lost = || ProvisioningError::Lost { slug: tenant.slug.clone(), what: "its key".to_owned() };
         let access_key_id = tenant.access_key_id.clone().ok_or_else(lost)?;
         let store = self.placement.store(control, &tenant.store).await?;
         let secret = self.secrets.get(control, tenant.id, sealed::KEY).await?;
-        Ok(store.buckets.open(&tenant.resources.bucket, &ScopedKey { access_key_id, secret }))
+        let bucket = store.buckets.open(&tenant.resources.bucket, &ScopedKey { access_key_id, secret });
+        Ok(OpenBucket { bucket, store })
     }
 
     /// The password of the login that a tenant's apps use. What is done with it is for the caller of a request to be

@@ -40,6 +40,7 @@ pub use batch::{
 pub use change::{Change, ChangeOutcome, Changed};
 pub use create::{CreateOutcome, CreateRequest, Created};
 pub use credentials::Concealed;
+pub(crate) use credentials::OpenBucket;
 pub use difference::Difference;
 pub use error::ProvisioningError;
 pub use examine::{AdoptRequest, Examined, plan_adopt};

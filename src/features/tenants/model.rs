@@ -50,7 +50,7 @@ impl TenantState {
 
     /// The word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "provisioning",
             Self::Pooled => "pooled",

@@ -19,6 +19,7 @@ use super::super::query::{InQuery, ListQuery};
 use super::{Moment, PageParams};
 use crate::features::audit::{self, AuditFilter, AuditView, Hash, VerifiedPart};
 use crate::features::tenants::{self, TenantRef};
+use crate::kernel::word::require_lower_case;
 use crate::kernel::{OperationId, Pagination, Total};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -72,6 +73,9 @@ async fn list(
     let tenant = tenant.map(|text| {
         text.parse::<TenantRef>().map_err(|error| RequestError::query("tenant", error.to_string()))
     });
+    if let Some(action) = &action {
+        require_lower_case(action).map_err(|error| RequestError::filter("action", error.into()))?;
+    }
     let (tenant, operation) = (tenant.transpose()?, operation.map(OperationId::from));
     let (since, until) = (since.map(|it| it.0), until.map(|it| it.0));
     let before = part.position::<i64>()?;

@@ -32,6 +32,8 @@ pub struct PgConnection {
     owes_rollback: bool,
     /// It took advisory locks, which last as long as it does.
     took_locks: bool,
+    /// Whether a statement may have begun what keeps locks and nobody is bound to end; `None`: nobody wants to know.
+    may_keep_locks: Option<bool>,
     /// Where its server has a budget: dropped after the socket was closed.
     place: Option<Place>,
 }
@@ -44,7 +46,7 @@ impl std::fmt::Debug for PgConnection {
 
 impl PgConnection {
     pub(super) fn new(inner: sqlx::PgConnection, watch: Arc<Watch>) -> Self {
-        Self { inner, watch, owes_rollback: false, took_locks: false, place: None }
+        Self { inner, watch, owes_rollback: false, took_locks: false, may_keep_locks: None, place: None }
     }
 
     /// Whether it broke, or the answer to something was not waited for: the server may be at work still.
@@ -71,6 +73,29 @@ impl PgConnection {
     pub(super) fn start_rollback(&mut self) {
         PgTransactionManager::start_rollback(&mut self.inner);
         self.owes_rollback = true;
+    }
+
+    /// From now on notes whether statements may take locks that outlive them; none has yet.
+    pub(super) fn look_for_locks(&mut self) {
+        self.may_keep_locks = Some(false);
+    }
+
+    /// Whether it may be in a transaction that a statement has begun, or hold advisory locks that one took.
+    pub(super) fn may_keep_locks(&self) -> bool {
+        self.may_keep_locks == Some(true)
+    }
+
+    /// How many statements the driver takes to be prepared on the server.
+    pub(super) fn prepared(&self) -> usize {
+        self.inner.cached_statements_size()
+    }
+
+    /// Notes that a statement is about to be sent.
+    fn ask(&mut self, text: &str) -> Result<Asked, sqlx::Error> {
+        self.watch.usable()?;
+        self.owes_rollback = false;
+        self.may_keep_locks = self.may_keep_locks.map(|before| before || may_lock(text));
+        Ok(Asked::of(&self.watch, Some(text)))
     }
 
     /// The name of the login that it was opened with.
@@ -144,12 +169,11 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if let Err(error) = self.watch.usable() {
-            return futures_util::stream::once(std::future::ready(Err(error))).boxed();
-        }
-        self.owes_rollback = false;
         let query = Query::of(query);
-        let asked = Asked::of(&self.watch, Some(query.sql.as_str()));
+        let asked = match self.ask(query.sql.as_str()) {
+            Ok(asked) => asked,
+            Err(error) => return futures_util::stream::once(std::future::ready(Err(error))).boxed(),
+        };
         Watched::new(self.inner.fetch_many(query), &self.watch, asked).boxed()
     }
 
@@ -158,12 +182,11 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if let Err(error) = self.watch.usable() {
-            return std::future::ready(Err(error)).boxed();
-        }
-        self.owes_rollback = false;
         let query = Query::of(query);
-        let asked = Asked::of(&self.watch, Some(query.sql.as_str()));
+        let asked = match self.ask(query.sql.as_str()) {
+            Ok(asked) => asked,
+            Err(error) => return std::future::ready(Err(error)).boxed(),
+        };
         Watched::new(self.inner.fetch_optional(query), &self.watch, asked).boxed()
     }
 
@@ -175,11 +198,10 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
     where
         'c: 'e,
     {
-        if let Err(error) = self.watch.usable() {
-            return std::future::ready(Err(error)).boxed();
-        }
-        self.owes_rollback = false;
-        let asked = Asked::of(&self.watch, Some(sql.as_str()));
+        let asked = match self.ask(sql.as_str()) {
+            Ok(asked) => asked,
+            Err(error) => return std::future::ready(Err(error)).boxed(),
+        };
         Watched::new(self.inner.prepare_with(sql, parameters), &self.watch, asked).boxed()
     }
 
@@ -187,13 +209,19 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
     where
         'c: 'e,
     {
-        if let Err(error) = self.watch.usable() {
-            return std::future::ready(Err(error)).boxed();
-        }
-        self.owes_rollback = false;
-        let asked = Asked::of(&self.watch, Some(sql.as_str()));
+        let asked = match self.ask(sql.as_str()) {
+            Ok(asked) => asked,
+            Err(error) => return std::future::ready(Err(error)).boxed(),
+        };
         Watched::new(self.inner.describe(sql), &self.watch, asked).boxed()
     }
+}
+
+/// Whether a text may begin a transaction, which no function can do (manual, pages `BEGIN`, `START TRANSACTION`), or take
+/// an advisory lock.
+fn may_lock(text: &str) -> bool {
+    let has = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    has(b"begin") || has(b"start") || has(b"advisory")
 }
 
 /// What the server is asked for: what is kept of its text, where it is a statement, and its span.

@@ -1,6 +1,7 @@
 //! Conditions of a list as SQL. Columns are the caller's own words, values are bound.
 
 use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
 
 use crate::kernel::filter::{Condition, FilterValue, Operator};
 
@@ -46,6 +47,37 @@ fn push_contains(query: &mut QueryBuilder<Postgres>, column: &str, condition: &C
         query.push_bind(pattern_of_part(text)).push(")");
     }
     query.push(")");
+}
+
+/// A log: a table whose rows are numbered in the order in which they were written, with the time of each. Both have an
+/// index.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    pub table: &'static str,
+    pub number: &'static str,
+    pub time: &'static str,
+}
+
+/// By how much a clock may have been set back, so that a later row has an earlier time.
+const SET_BACK: &str = "interval '1 day'";
+
+/// Appends ` and` that rows are of a span of time, for a list in the order of their numbers: from a moment on, and
+/// before another. A bound on numbers goes with each, so that no list walks through all rows on the other side.
+pub fn push_span(
+    query: &mut QueryBuilder<Postgres>,
+    Log { table, number, time }: Log,
+    (since, until): (Option<OffsetDateTime>, Option<OffsetDateTime>),
+) {
+    if let Some(since) = since {
+        query.push(format_args!(" and {time} >= ")).push_bind(since);
+        query.push(format_args!(" and {number} > coalesce((select {number} from {table} where {time} < "));
+        query.push_bind(since).push(format_args!(" - {SET_BACK} order by {time} desc limit 1), 0)"));
+    }
+    if let Some(until) = until {
+        query.push(format_args!(" and {time} < ")).push_bind(until);
+        query.push(format_args!(" and {number} < coalesce((select {number} from {table} where {time} >= "));
+        query.push_bind(until).push(format_args!(" + {SET_BACK} order by {time} limit 1), {})", i64::MAX));
+    }
 }
 
 /// A text as LIKE takes it literally (manual, chapter 9.7.1).

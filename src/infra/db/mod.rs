@@ -39,7 +39,7 @@ pub use comments::{comments, leading_comments};
 pub use connection::PgConnection;
 pub use error::{DbError, Said};
 pub use feed::{Feed, Follower};
-pub use filter::{like_literal, pattern_of_part, push_condition};
+pub use filter::{Log, like_literal, pattern_of_part, push_condition, push_span};
 pub use histories::{HistoryState, Who, histories, is_no_history, make_missing, who, who_and_histories};
 pub use history::{History, Script, ScriptError};
 pub use history_rows::{Applied, HistoryFault, HistoryRows};

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{PASSWORD, acme, acme_and_token, operator, operator_token, refused, until, user};
+use super::{PASSWORD, acme, acme_and_token, operated, operator, operator_token, refused, until, user};
 use crate::iam::inside::run;
-use crate::support::api::ApiServer;
+use crate::support::api::{ApiServer, bearer};
 use crate::support::lock_holder::LockHolder;
 use crate::support::world::World;
 
@@ -156,6 +156,42 @@ fn a_suspended_tenants_database_is_reached_by_no_request_on_any_server() {
             assert!(began.elapsed() < Duration::from_secs(30), "{answer:?}");
         }
     }
+}
+
+#[test]
+fn what_the_owner_of_a_database_does_to_its_sessions_fails_no_later_request() {
+    let (world, server, token) = acme_and_token();
+    canary_set(&world);
+    canary(&world, "acme", 4711);
+    // It runs where a row of the history is read.
+    world.tenant_sql(
+        "acme",
+        "create function canary.seen() returns boolean language plpgsql as $$
+         begin execute 'deallocate all'; return true; end $$;
+         alter table canary.history enable row level security;
+         create policy seen on canary.history using (canary.seen())",
+    );
+    for _ in 0..4 {
+        let usage = server.get("/usage", &token).ok();
+        assert_eq!(usage["database"]["schemas"], json!([{ "set": "canary", "version": 4711 }]));
+    }
+}
+
+#[test]
+fn a_statement_in_the_control_database_ends_after_ten_seconds_too() {
+    let (world, server, token) = operated("Admin");
+    world.ok(&["tenant", "create", "acme"]);
+    let locked = "select from control.tenants where slug = 'acme' for update";
+    let holder = LockHolder::of(&world, &world.control, locked);
+    let began = Instant::now();
+    let change = || {
+        let headers = [&bearer(&token), "If-Match: *"];
+        server.send_json("PATCH", "/tenants/acme", &headers, &json!({ "name": "Acme Ltd" }))
+    };
+    assert_eq!(change().problem(), (503, "statement_cancelled".to_owned()));
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    drop(holder);
+    assert_eq!(change().ok()["name"], "Acme Ltd");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! `/files`: asked for, uploaded to the store, completed, downloaded, changed, deleted.
 
+use nexus::app::App;
+use nexus::features::files::claim_sweeps;
 use nexus::infra::objects::{BucketClient, ScopedKey};
+use nexus::kernel::progress::Silent;
 use serde_json::{Value, json};
 
 use super::{PASSWORD, acme, acme_and_token, call, each, operator, operator_token, refused, user};
+use crate::iam::inside::{machine, run};
 use crate::support::api::{Answer, ApiServer, bearer, send_to};
 use crate::support::garage;
 use crate::support::proxy::{Fault, Proxy};
@@ -706,6 +710,67 @@ fn a_server_looks_only_into_realms_where_files_are_on_the_way() {
     let next = "select slug, due_at > now() + interval '23 hours' from control.file_sweeps
                 join control.tenants on id = tenant_id";
     world.until(&world.control, next, |found| found == ["zebra|t"]);
+}
+
+/// The round of a day is due.
+const ROUND_DUE: &str = "update control.file_sweep_rounds set next_at = now()";
+
+#[test]
+fn an_upload_that_was_begun_through_a_server_of_an_older_version_is_swept_within_a_day() {
+    let (world, server, token) = acme_and_token();
+    asked(&server, &token, &new("late.txt", CONTENT.len()));
+    let counted = "select requests > 0 from control.request_counts";
+    world.until(&world.control, counted, |found| found == ["t"]);
+    drop(server);
+    // An older server makes nothing known.
+    world.control_sql("delete from control.file_sweeps");
+    world.tenant_sql(
+        "acme",
+        "update nexus.files set upload_until = upload_until - interval '25 hours',
+                                                     sweep_at = sweep_at - interval '25 hours'",
+    );
+    world.control_sql(ROUND_DUE);
+    let server = ApiServer::start(&world);
+    world.until(&world.database_of("acme"), STATES, <[String]>::is_empty);
+    // What led to nothing more goes away, and the next round is in a day.
+    world.until(&world.control, "select from control.file_sweeps", <[String]>::is_empty);
+    let next = "select after is null, next_at > now() + interval '23 hours' from control.file_sweep_rounds";
+    assert_eq!(world.control_sql(next), ["t|t"]);
+    drop(server);
+}
+
+#[test]
+fn the_round_of_a_day_comes_to_two_hundred_tenants_a_minute_of_which_those_count_that_made_requests() {
+    let world = World::new();
+    world.control_sql(
+        "set session_replication_role = replica;
+         insert into control.tenants (id, slug, name, state, cluster, store, database_name, owner_role, app_role, bucket)
+         select lpad(n::text, 32, '0')::uuid, 't' || n, 'T', case n % 10 when 5 then 'provisioning' else 'active' end,
+                'default', 'default', 'd' || n, 'o' || n, 'a' || n, 'b' || n from generate_series(1, 450) as n;
+         insert into control.request_counts (tenant_id, month, requests)
+         select id, date_trunc('month', now()) - interval '3 months' * (slug like '%8')::int, 1
+         from control.tenants where slug like '%7' or slug like '%8' or slug like '%5'",
+    );
+    let known = "select count(*), max(tenant_id::text) from control.file_sweeps";
+    run(async {
+        let mut session = App::open(&world.settings(), &machine(), &Silent).await.unwrap();
+        let mut part = async |due: &str| {
+            world.control_sql(&format!(
+                "{due}; update control.file_sweeps set due_at = now() + interval '1 hour'"
+            ));
+            let claimed = claim_sweeps(&mut session.control, &machine()).await.unwrap().len();
+            (claimed, world.control_sql(known).remove(0))
+        };
+        let last = |n: u32| format!("00000000-0000-0000-0000-{n:012}");
+        assert_eq!(part(ROUND_DUE).await, (10, format!("20|{}", last(197))));
+        // The next part is not due for a minute, whichever server asks.
+        assert_eq!(part("select").await, (0, format!("20|{}", last(197))));
+        assert_eq!(part(ROUND_DUE).await, (10, format!("40|{}", last(397))));
+        assert_eq!(part(ROUND_DUE).await, (5, format!("45|{}", last(447))));
+        assert_eq!(part("select").await.0, 0);
+        // The next round finds what is known already.
+        assert_eq!(part(ROUND_DUE).await, (0, format!("45|{}", last(447))));
+    });
 }
 
 #[test]

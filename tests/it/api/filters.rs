@@ -130,6 +130,46 @@ fn groups_roles_and_the_log_are_filtered_in_the_same_way() {
     assert_eq!(actions("/activity?action=group.create").len(), 3);
 }
 
+/// Whether the command line asks whether this was meant.
+fn hinted(error: &Value, meant: &str) -> bool {
+    error["hint"].as_str().unwrap_or_default().starts_with(&format!("did you mean {meant}?"))
+}
+
+#[test]
+fn a_word_in_upper_case_is_refused_with_the_word_that_was_meant_at_both_doors() {
+    let (world, server, token) = operated("Auditor");
+    for (field, given, meant) in [
+        ("tier", "Gold", "gold"),
+        ("segment", "SME", "sme"),
+        ("business_type", "Law-Firm", "law-firm"),
+        ("module", "CRM", "crm"),
+        ("state", "ACTIVE", "active"),
+        ("slug", "Acme", "acme"),
+        ("cluster", "Default", "default"),
+        ("store", "Default", "default"),
+    ] {
+        let (_, hints) = refused(&server, &token, &format!("/tenants?{field}={given}"));
+        assert_eq!(hints, [format!("did you mean {meant}?")], "{field}");
+        let (exit, error) = world.error(&["tenant", "list", "--where", &format!("{field}={given}")]);
+        assert_eq!(exit, 2, "{field}: {error}");
+        assert!(hinted(&error, meant), "{field}: {error}");
+        server.get(&format!("/tenants?{field}={meant}"), &token).ok();
+        world.ok(&["tenant", "list", "--where", &format!("{field}={meant}")]);
+    }
+    refused(&server, &token, "/tenants?tier[in]=gold,Silver");
+    refused(&server, &token, "/operations?state=DONE");
+    let (_, hints) = refused(&server, &token, "/audit/platform?action=Tenant.create");
+    assert_eq!(hints, ["did you mean tenant.create?"]);
+    let (exit, error) = world.error(&["audit", "list", "--action", "Tenant.create"]);
+    assert!(exit == 2 && hinted(&error, "tenant.create"), "{error}");
+    let (_, error) = world.error(&["tenant", "create", "acme", "--tier", "Gold"]);
+    assert!(hinted(&error, "gold"), "{error}");
+    let (_, hints) = refused(&server, &token, "/tenants?where=tier=Gold");
+    assert_eq!(hints, ["did you mean gold?"]);
+    // A part of a name may have any case.
+    server.get("/tenants?slug[contains]=ACM&name=Acme", &token).ok();
+}
+
 #[test]
 fn a_last_page_that_is_just_full_has_no_next() {
     let (_world, server, token) = acme_and_token();

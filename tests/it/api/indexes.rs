@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{PASSWORD, acme_and_token, operated};
@@ -14,15 +16,15 @@ const FILL: &str = "
     insert into nexus.users (id, email, email_key, name, state, created_at, last_sign_in_at, fields)
     select gen_random_uuid(), 'u' || n || '@acme.example', 'u' || n || '@acme.example', 'User ' || n,
            case when n % 1000 = 0 then 'disabled' else 'active' end,
-           now() - n * interval '1 second', case when n % 3 = 0 then now() - n * interval '1 minute' end,
+           now() - n * interval '10 seconds', case when n % 3 = 0 then now() - n * interval '1 minute' end,
            jsonb_build_object('badge', 'B' || n)
     from generate_series(1, 100000) as n;
     insert into nexus.user_roles (user_id, role_id)
     select users.id, roles.id from nexus.users, nexus.roles where roles.name = 'Viewer' and users.email like 'u%';
     insert into nexus.sessions (id, user_id, client, second_factor, expires_at)
     select gen_random_uuid(), id, 'web', false, now() + interval '1 day' from nexus.users;
-    insert into nexus.audit_log (caller, action, user_id, detail)
-    select 'user:' || id, 'user.sign_in', id, '{}' from nexus.users;
+    insert into nexus.audit_log (caller, action, user_id, detail, at)
+    select 'user:' || id, 'user.sign_in', id, '{}', created_at from nexus.users order by created_at;
     insert into nexus.files (id, object_key, name, content_type, size, attached_kind, attached_id, state,
                              upload_until, completed_at, sweep_at)
     select gen_random_uuid(), 'files/' || n, 'File ' || n, 'text/plain', 1, 'invoice', (n / 3)::text,
@@ -70,15 +72,34 @@ fn nobody_who_signs_in_or_goes_on_reads_all_sessions() {
     assert!(wrong.is_empty(), "read whole: {wrong:?}");
 }
 
-/// The tables of a schema that were read whole since this was asked last.
+/// A moment so many days ago, as a query takes it.
+fn days_ago(world: &World, days: u32) -> String {
+    let format = "YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"";
+    world
+        .control_sql(&format!(
+            "select to_char((now() - interval '{days} days') at time zone 'UTC', '{format}')"
+        ))
+        .remove(0)
+}
+
+/// The cursor of a page of a log with the last rows of the last five days.
+fn after(number: &str, schema: &str, sql: &dyn Fn(&str) -> Vec<String>) -> String {
+    let last = format!(
+        "select max({number}) from (select {number} from {schema}.audit_log
+         where at >= now() - interval '5 days' order by {number} limit 3) as last"
+    );
+    URL_SAFE_NO_PAD.encode(sql(&last).remove(0))
+}
+
+/// The tables of a schema of which much was read since this was asked last, whole or by an index.
 fn read_whole(world: &World, (database, schema): (&str, &str)) -> Vec<String> {
     // Sessions tell of their reading once they are quiet for a second, or end.
     let end =
         format!("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{database}'");
     world.sql("postgres", &end);
     let read = format!(
-        "select relname || ' ' || seq_tup_read from pg_stat_user_tables
-         where schemaname = '{schema}' and seq_tup_read > 20000 order by relname"
+        "select relname || ' ' || seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables
+         where schemaname = '{schema}' and seq_tup_read + coalesce(idx_tup_fetch, 0) > 20000 order by relname"
     );
     let found = world.sql(database, &read);
     world.sql(database, "select pg_stat_reset()");
@@ -138,6 +159,15 @@ fn no_list_reads_a_whole_table() {
         format!("/audit?by={one}"),
         format!("/audit?user={one}"),
         "/audit?until=2020-01-01T00:00:00Z".to_owned(),
+        format!("/audit?until={}", days_ago(&world, 6)),
+        format!("/audit?at[lt]={}", days_ago(&world, 6)),
+        format!("/audit?since={}&until={}", days_ago(&world, 7), days_ago(&world, 6)),
+        // The last page.
+        format!(
+            "/audit?since={}&cursor={}",
+            days_ago(&world, 5),
+            after("id", "nexus", &|sql| world.tenant_sql("acme", sql))
+        ),
         format!("/activity?user={one}"),
         format!("/activity?user={ann}"),
     ];
@@ -186,7 +216,7 @@ const FILL_PLATFORM: &str = "
     insert into control.tenants (id, slug, name, state, cluster, store, database_name, owner_role, app_role, bucket,
                                  created_at, tier, segment, business_type, modules)
     select gen_random_uuid(), 't' || n, 'Tenant ' || n, case when n % 1000 = 0 then 'provisioning' else 'active' end,
-           'default', 'default', 'd' || n, 'o' || n, 'a' || n, 'b' || n, now() - n * interval '1 second',
+           'default', 'default', 'd' || n, 'o' || n, 'a' || n, 'b' || n, now() - n * interval '10 seconds',
            case when n % 1000 = 1 then 'gold' end, case when n % 1000 = 2 then 'enterprise' end,
            case when n % 1000 = 3 then 'law-firm' end, case when n % 1000 = 4 then array['crm'] else '{}' end
     from generate_series(1, 100000) as n;
@@ -255,6 +285,15 @@ fn no_list_of_operators_reads_a_whole_table() {
         format!("/audit/platform?operation={one}"),
         "/audit/platform?since=2100-01-01T00:00:00Z".to_owned(),
         "/audit/platform?until=2000-01-01T00:00:00Z".to_owned(),
+        format!("/audit/platform?until={}", days_ago(&world, 6)),
+        format!("/audit/platform?since={}&until={}", days_ago(&world, 7), days_ago(&world, 6)),
+        format!("/audit/platform?action=tenant.create&until={}", days_ago(&world, 6)),
+        // The last page.
+        format!(
+            "/audit/platform?since={}&cursor={}",
+            days_ago(&world, 5),
+            after("sequence", "control", &|sql| world.control_sql(sql))
+        ),
     ];
     none_reads_a_table(&world, &server, &token, (&world.control, "control"), &paths);
 }

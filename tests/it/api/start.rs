@@ -94,6 +94,33 @@ fn a_server_starts_while_its_control_database_is_down_and_becomes_ready_by_itsel
 }
 
 #[test]
+fn that_the_control_database_is_down_is_logged_once_and_its_end_too() {
+    let world = World::new();
+    let absent = Absent::new(&world);
+    absent.appear(&world);
+    let server = ApiServer::of(serve(&world, &absent.settings(&world), &[]));
+    let ready = |wanted: u16| server.until("/ready", |answer| answer.status == wanted);
+    ready(200);
+    let name = absent.folder.join(format!(".s.PGSQL.{}", absent.port));
+    fs::remove_file(name).unwrap();
+    world.sql(
+        "postgres",
+        &format!(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
+            world.control
+        ),
+    );
+    // Two seconds: it was asked some five times.
+    ready(503);
+    absent.appear(&world);
+    ready(200);
+    let said = said(&world);
+    let count = |words: &str| said.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((count("cannot read what has changed"), count("is read again")), (1, 1), "{said}");
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn a_server_that_waits_is_stopped_like_any_other() {
     let world = World::new();
     let absent = Absent::new(&world);

@@ -116,17 +116,20 @@ fn nothing_that_is_left_in_a_session_of_an_apps_login_reaches_who_uses_the_next(
             sqlx::raw_sql(statement).execute(&mut *first).await.unwrap();
         }
         drop(first);
+        unused(&pool).await;
         let mut second = pool.lease(key, open).await.unwrap();
         assert_eq!((backend(&mut second).await, text(&mut second, SEEN).await), (pid, clean));
         let fetched = sqlx::raw_sql("fetch all_of_mine").execute(&mut *second).await;
         assert!(fetched.is_err(), "the cursor is there");
         drop(second);
+        unused(&pool).await;
         let mut before = pid;
         for statement in CANNOT_BE_TAKEN {
             let mut lease = pool.lease(key, open).await.unwrap();
             assert_eq!(backend(&mut lease).await, before, "{statement}");
             let _ = sqlx::raw_sql(statement).execute(&mut *lease).await;
             drop(lease);
+            unused(&pool).await;
             let mut next = pool.lease(key, open).await.unwrap();
             before = backend(&mut next).await;
             let rows = sqlx::raw_sql(OPEN).fetch_all(&mut *next).await.unwrap();
@@ -155,6 +158,93 @@ fn a_transaction_that_a_request_dropped_keeps_nobody_waiting() {
         let mut other = server.connect("test").await.unwrap();
         let seen = "set lock_timeout to '5s'; select count(*) from control.tenants";
         sqlx::raw_sql(seen).execute(&mut other).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_handler_locked_and_did_not_give_back_is_free_once_it_is_done() {
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect("test").await;
+        let key = PoolKey::limited(Uuid::nil());
+        let lock = "lock table control.tenants in access exclusive mode";
+        for (begin, fails) in [("BEGIN", false), ("start transaction", false), ("begin; select 1/0", true)] {
+            let mut lease = pool.lease(key, open).await.unwrap();
+            let statement = sqlx::AssertSqlSafe(format!("begin; {lock}; {begin}"));
+            let done = sqlx::raw_sql(statement).execute(&mut *lease).await;
+            assert_eq!(done.is_err(), fails, "{begin}");
+            drop(lease);
+            // Nobody uses the session now, and nobody will for long.
+            let mut other = server.connect("test").await.unwrap();
+            let seen = "set lock_timeout to '5s'; select count(*) from control.tenants";
+            sqlx::raw_sql(seen).execute(&mut other).await.unwrap();
+        }
+        let mut lease = pool.lease(key, open).await.unwrap();
+        sqlx::raw_sql("select pg_advisory_lock(4711)").execute(&mut *lease).await.unwrap();
+        drop(lease);
+        let mut other = server.connect("test").await.unwrap();
+        let seen = "set lock_timeout to '5s'; select pg_advisory_lock(4711)";
+        sqlx::raw_sql(seen).execute(&mut other).await.unwrap();
+        unused(&pool).await;
+        // A word is no transaction: the session is used again, and asked about no more than that.
+        let before = pool.stats().logins;
+        for _ in 0..3 {
+            let mut lease = pool.lease(key, open).await.unwrap();
+            assert_eq!(text(&mut lease, "select 'begin' || 'start'").await, "beginstart");
+            drop(lease);
+            unused(&pool).await;
+        }
+        assert_eq!(pool.stats().logins, before);
+    });
+}
+
+#[test]
+fn a_session_from_which_somebody_took_its_prepared_statements_is_not_used_again() {
+    const BY_A_FUNCTION: &str = "do $$ declare one text; begin
+        select name into one from pg_prepared_statements where not from_sql limit 1;
+        execute format('deallocate %I', one); end $$";
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect("test").await;
+        let key = PoolKey::limited(Uuid::nil());
+        for taken in ["deallocate all", "discard all", BY_A_FUNCTION] {
+            let mut lease = pool.lease(key, open).await.unwrap();
+            let pid = backend(&mut lease).await;
+            assert_eq!(text(&mut lease, "select 'two'").await, "two");
+            sqlx::raw_sql(taken).execute(&mut *lease).await.unwrap();
+            drop(lease);
+            let mut next = pool.lease(key, open).await.unwrap();
+            assert_ne!(backend(&mut next).await, pid, "{taken}");
+            assert_eq!(text(&mut next, "select 'two'").await, "two");
+            // One that has all of its statements is used again.
+            let pid = backend(&mut next).await;
+            drop(next);
+            let mut again = pool.lease(key, open).await.unwrap();
+            assert_eq!(backend(&mut again).await, pid, "{taken}");
+        }
+    });
+}
+
+#[test]
+fn a_statement_of_a_request_in_the_control_database_has_an_end_and_one_of_a_command_has_none() {
+    let world = World::new();
+    run(async {
+        let limits = AppLimits { statement: Some(Duration::from_secs(7)), ..AppLimits::default() };
+        for (limits, expected) in [(limits, "7s"), (AppLimits::default(), "0")] {
+            let mut first = App::load(&world.settings(), limits, &machine(), &Silent).await.unwrap();
+            let mut second = first.app.session().await.unwrap();
+            for session in [&mut first.control, &mut second.control] {
+                assert_eq!(text(session, "show statement_timeout").await, expected);
+                sqlx::raw_sql("set statement_timeout to '1h'").execute(&mut **session).await.unwrap();
+            }
+            let app = first.app.clone();
+            drop((first, second));
+            let mut again = app.session().await.unwrap();
+            assert_eq!(app.stats().control.hits, 1);
+            assert_eq!(text(&mut again.control, "show statement_timeout").await, expected);
+        }
     });
 }
 
@@ -243,6 +333,13 @@ fn all_sessions_of_a_process_hash_passwords_within_one_limit() {
         let [one, two] = &rules[..] else { panic!("two realms") };
         assert!(one.hasher.shares_its_limit_with(&two.hasher));
     });
+}
+
+/// Waits until what was given back is with nobody: its locks are given back first, beside whoever had it.
+async fn unused(pool: &SessionPool) {
+    while pool.stats().leased > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A pool of sessions in the control database.

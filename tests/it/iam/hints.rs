@@ -61,10 +61,10 @@ fn every_hint_names_the_realm_that_the_command_was_about() {
                 "move each away first: nexus group move Finance --to-top --tenant acme",
             ],
         ),
-        (&["group", "create", "Office"], &["see it: nexus group show Office --tenant acme"]),
+        (&["group", "create", "Office"], &["see the existing one: nexus group show Office --tenant acme"]),
         (
             &["user", "create", "--email", "ann@acme.example", "--invite"],
-            &["see it: nexus user show ann@acme.example --tenant acme"],
+            &["see the existing one: nexus user show ann@acme.example --tenant acme"],
         ),
         (
             &["user", "sessions", "revoke", "--session", "0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d"],

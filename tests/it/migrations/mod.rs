@@ -4,6 +4,7 @@ mod completion;
 mod files;
 mod lint;
 mod new;
+mod own;
 mod page;
 mod sets;
 mod sources;

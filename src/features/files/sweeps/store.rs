@@ -18,6 +18,40 @@ pub(super) async fn expect(control: &mut PgConnection, tenant: TenantId) -> Resu
     Ok(())
 }
 
+/// Tenants of one part of a round.
+const PART: i64 = 200;
+
+/// Takes up the next part of the day's round, if it is due: tenants that made requests lately are due now, unless it is
+/// known of them already. Whichever server comes first does it; a part is [`PART`] tenants, and there is one a minute.
+pub(super) async fn expect_missed(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "with round as (
+             select after from control.file_sweep_rounds where next_at <= now() for update skip locked
+         ), part as (
+             select id, state from control.tenants
+             where id > (select coalesce(after, '00000000-0000-0000-0000-000000000000') from round)
+             order by id limit $1
+         ), whole as (
+             select count(*) = $1 as goes_on, (select id from part order by id desc limit 1) as last from part
+         ), moved as (
+             update control.file_sweep_rounds
+             set after = case when goes_on then last end,
+                 next_at = now() + case when goes_on then interval '1 minute' else interval '1 day' end
+             from whole where exists (select from round)
+         )
+         insert into control.file_sweeps (tenant_id, due_at, expected_at)
+         select id, now(), '-infinity' from part
+         where state = 'active' and exists (
+             select from control.request_counts
+             where tenant_id = id and month >= date_trunc('month', now() - interval '2 days'))
+         on conflict (tenant_id) do nothing",
+    )
+    .bind(PART)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
 /// Those that are due, the longest first, which nobody else takes up for an hour.
 pub(super) async fn claim(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
     Ok(sqlx::query_scalar(

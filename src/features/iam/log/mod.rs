@@ -65,7 +65,7 @@ pub const FIELDS: &[FilterField] = {
     &[
         FilterField {
             name: "action",
-            kind: FieldType::Text,
+            kind: FieldType::LowerCase,
             operators: &[Eq, Ne, In, Contains],
             about: "This action, e.g. role.grant",
         },

@@ -2,11 +2,15 @@
 
 use serde_json::json;
 use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
 
 use super::{LogFilter, LogRow};
-use crate::infra::db::{DbError, PgConnection, push_condition};
+use crate::infra::db::{DbError, Log, PgConnection, push_condition, push_span};
 use crate::kernel::Page;
+use crate::kernel::filter::{FilterValue, Operator};
 
+/// The log: a row has the time at which its transaction began, and no transaction takes a day.
+const LOG: Log = Log { table: "nexus.audit_log", number: "id", time: "at" };
 /// What a user did, by the index of its expression.
 const BY: &str = "right(caller, 36) = ";
 /// What was done to a user.
@@ -63,12 +67,21 @@ fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &LogFilter) {
             query.push(" and detail @> ").push_bind(json!({ field: name }));
         }
     }
-    if let Some(since) = filter.since {
-        query.push(" and at >= ").push_bind(since);
+    push_span(query, LOG, span(filter));
+}
+
+/// From when on, and before when, rows are asked for at most.
+fn span(filter: &LogFilter) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
+    let (mut since, mut until) = (filter.since, filter.until);
+    for condition in filter.conditions.iter().filter(|it| it.field == "at") {
+        let Some(FilterValue::Time(at)) = condition.values.first() else { continue };
+        match condition.operator {
+            Operator::Gt => since = since.max(Some(*at)),
+            Operator::Lt => until = Some(until.map_or(*at, |before| before.min(*at))),
+            _ => {}
+        }
     }
-    if let Some(until) = filter.until {
-        query.push(" and at < ").push_bind(until);
-    }
+    (since, until)
 }
 
 /// Of a half, as many of the newest as may come to stand on the page.

@@ -27,9 +27,10 @@ use super::subject::nearest_email;
 use crate::features::access::{UserState, grants_of_user};
 use crate::kernel::filter::{Condition, FieldType, FilterField, Operator};
 use crate::kernel::text::{self, TextError};
+use crate::kernel::word::words_of;
 
-/// The words of the states, in the order of [`UserState::ALL`].
-const STATES: [&str; 5] = ["invited", "active", "disabled", "locked", "deleted"];
+/// The words of the states.
+const STATES: [&str; UserState::ALL.len()] = words_of!(UserState);
 
 /// What users may be filtered by, beside roles and groups.
 pub const FIELDS: &[FilterField] = {

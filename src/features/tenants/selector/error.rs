@@ -4,6 +4,19 @@ use crate::kernel::Failure;
 use crate::kernel::label::LabelError;
 use crate::kernel::word::WordError;
 
+impl SelectorError {
+    /// The word that may have been meant.
+    #[must_use]
+    pub fn nearest(&self) -> Option<String> {
+        match self {
+            Self::Key { nearest, .. } => nearest.first().cloned(),
+            Self::State { nearest, .. } => nearest.map(str::to_owned),
+            Self::Word(error) => error.nearest(),
+            _ => None,
+        }
+    }
+}
+
 /// A selector that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Failure)]
 pub enum SelectorError {
@@ -36,9 +49,10 @@ pub enum SelectorError {
     #[error("{0:?} is not a time: a date (2026-01-31), an RFC 3339 time, or an age (30m, 12h, 7d, 4w)")]
     #[failure(Invalid, "selector_invalid")]
     Time(String),
-    /// A text that is no module.
+    /// A text that is no word, or finds nothing for its case.
     #[error(transparent)]
     #[failure(Invalid, "selector_invalid")]
+    #[hint(if let Some(nearest) = _0.nearest(), "did you mean {nearest}?")]
     Word(#[from] WordError),
     /// An invalid label key or value.
     #[error(transparent)]

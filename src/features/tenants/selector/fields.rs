@@ -5,9 +5,10 @@ use time::{Duration, OffsetDateTime};
 use super::{Condition, Moment, Pattern, Selector, TextField};
 use crate::features::tenants::model::TenantState;
 use crate::kernel::filter::{self, FieldType, FilterField, FilterValue, Operator};
+use crate::kernel::word::words_of;
 
-/// The words of the states, in the order of [`TenantState::ALL`].
-const STATES: [&str; 7] = ["provisioning", "pooled", "active", "suspended", "trashed", "deleting", "deleted"];
+/// The words of the states.
+const STATES: [&str; TenantState::ALL.len()] = words_of!(TenantState);
 
 /// The fields.
 pub const FIELDS: &[FilterField] = {
@@ -22,15 +23,20 @@ pub const FIELDS: &[FilterField] = {
             about: "In this state: provisioning, pooled, active, suspended, trashed, deleting or deleted; without it, \
                     all but the pooled, the trashed and the deleted",
         },
-        FilterField { name: "slug", kind: FieldType::Text, operators: PART, about: "With this slug" },
+        FilterField { name: "slug", kind: FieldType::LowerCase, operators: PART, about: "With this slug" },
         FilterField { name: "name", kind: FieldType::Text, operators: PART, about: "With this name" },
-        FilterField { name: "cluster", kind: FieldType::Text, operators: SOME, about: "On this server" },
-        FilterField { name: "store", kind: FieldType::Text, operators: SOME, about: "In this object store" },
-        FilterField { name: "tier", kind: FieldType::Text, operators: SOME, about: "Of this tier" },
-        FilterField { name: "segment", kind: FieldType::Text, operators: SOME, about: "Of this segment" },
+        FilterField { name: "cluster", kind: FieldType::LowerCase, operators: SOME, about: "On this server" },
+        FilterField {
+            name: "store",
+            kind: FieldType::LowerCase,
+            operators: SOME,
+            about: "In this object store",
+        },
+        FilterField { name: "tier", kind: FieldType::AnyWord, operators: SOME, about: "Of this tier" },
+        FilterField { name: "segment", kind: FieldType::AnyWord, operators: SOME, about: "Of this segment" },
         FilterField {
             name: "business_type",
-            kind: FieldType::Text,
+            kind: FieldType::AnyWord,
             operators: SOME,
             about: "Of this type of business",
         },
@@ -88,14 +94,4 @@ fn created(condition: &filter::Condition, value: &FilterValue) -> Option<Conditi
         _ => (moment(at.checked_add(Duration::MICROSECOND)?), None),
     };
     Some(Condition::Created { not: false, from, before })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_state_has_its_word() {
-        assert_eq!(TenantState::ALL.map(TenantState::as_str), STATES);
-    }
 }

@@ -10,7 +10,8 @@ use super::{Condition, KEYS, Moment, Pattern, Selector, SelectorError, Suspensio
 use crate::features::tenants::model::TenantState;
 use crate::infra::db::like_literal;
 use crate::kernel::label::Label;
-use crate::kernel::{span, suggest};
+use crate::kernel::word::require_lower_case;
+use crate::kernel::{Word, span, suggest};
 
 /// What marks a label's key.
 const LABEL: &str = "label.";
@@ -121,7 +122,7 @@ fn states(not: bool, value: &str) -> Result<Condition, SelectorError> {
         TenantState::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
             SelectorError::State {
                 word: word.to_owned(),
-                nearest: suggest::nearest(word, TenantState::ALL.map(TenantState::as_str)),
+                nearest: suggest::nearest(&word.to_lowercase(), TenantState::ALL.map(TenantState::as_str)),
             }
         })
     };
@@ -141,7 +142,24 @@ fn texts(
     value: &str,
 ) -> Result<Condition, SelectorError> {
     let not = equal(key, operator)?;
-    Ok(Condition::Text { field, not, any: patterns(key, value)? })
+    let any = patterns(key, value)?;
+    if field != TextField::Name {
+        for part in split(value, '|') {
+            fits(field, part)?;
+        }
+    }
+    Ok(Condition::Text { field, not, any })
+}
+
+/// Requires that a text can be found in a field whose words and names are in lower case.
+fn fits(field: TextField, text: &str) -> Result<(), SelectorError> {
+    match field {
+        TextField::Tier | TextField::Segment | TextField::BusinessType if split(text, '*').len() == 1 => {
+            unescaped(text).parse::<Word>()?;
+        }
+        _ => require_lower_case(text)?,
+    }
+    Ok(())
 }
 
 fn suspension(
@@ -310,6 +328,10 @@ mod tests {
         assert_eq!(hint("State=active"), "did you mean state?");
         assert_eq!(hint("slog"), "did you mean slug or label.slog?");
         assert_eq!(hint("state=actve"), "did you mean active?");
+        assert_eq!(hint("state=ACTIVE"), "did you mean active?");
+        assert_eq!(hint("tier=gold|Silver"), "did you mean silver?");
+        assert_eq!(hint("module!=CRM"), "did you mean crm?");
+        assert_eq!(hint("cluster=EU*"), "did you mean eu*?");
         let selector: Selector = "clster=eu1,plan=gold,label.stat=x".parse().unwrap();
         assert_eq!(selector.suspects(), [("clster", "cluster")]);
     }

@@ -8,14 +8,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::Ticket;
 use super::state::Returned;
-use super::{PoolKey, Shared};
+use super::{PoolKey, Shared, unlock};
 use crate::infra::db::PgConnection;
 
 /// How soon the server ends what nobody waits for (`client_connection_check_interval`).
 const ABANDONED_ENDS: Duration = Duration::from_millis(500);
 
 /// A session that goes back to its pool when it is dropped, unless it broke, something was given up in the
-/// middle, it took locks that last as long as it, or what it was opened with has changed: then it ends.
+/// middle, it took locks that last as long as it, or what it was opened with has changed: then it ends. So does one of a
+/// limited login that was left in the middle of a transaction, at once.
 #[derive(Debug)]
 pub struct Lease {
     /// There until it is dropped.
@@ -152,6 +153,18 @@ impl Drop for Lease {
         if session.is_wanted_back() {
             // Whoever needs its place waits for nothing else.
             drop(session);
+            return;
+        }
+        if session.may_keep_locks() {
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move {
+                    let mut session = session;
+                    // Another one is closed, which frees what it has locked.
+                    if unlock(&mut session).await {
+                        slot.give_back(session, permit);
+                    }
+                });
+            }
             return;
         }
         if !session.owes_rollback() {

@@ -37,10 +37,16 @@ use super::{DbError, PgConnection};
 const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
      select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences;";
 
-/// What [`RESET`] does not take away: 1 where a transaction is open, which began before this message did
-/// (manual, chapter 9.9.5), or a statement was prepared by hand; 0 otherwise.
-const LEFT: &str = "select (pg_catalog.now() <> pg_catalog.statement_timestamp()
-     or exists (select from pg_catalog.pg_prepared_statements where from_sql))::int::bigint";
+/// What [`RESET`] does not take away: less than 0 where a transaction is open, which began before this message did
+/// (manual, chapter 9.9.5), or a statement was prepared by hand; otherwise how many statements are prepared for the
+/// driver. Code of the database's owner can take these away, in a function, too (`DEALLOCATE ALL`); each use of one
+/// would fail then (26000).
+const LEFT: &str = "select case when pg_catalog.now() <> pg_catalog.statement_timestamp()
+     or pg_catalog.bool_or(from_sql) then -1 else pg_catalog.count(*) end from pg_catalog.pg_prepared_statements";
+
+/// Gives advisory locks back; then whether a transaction is open, which began before this message did.
+const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all();
+     select (pg_catalog.now() <> pg_catalog.statement_timestamp())::int::bigint";
 
 /// How long more than one session of a limited login is kept that nobody uses: its server lets it have few,
 /// which other processes and its owner need, too.
@@ -211,6 +217,9 @@ impl SessionPool {
             self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
             self.0.logins.fetch_add(1, Ordering::Relaxed);
             let mut lease = Lease::new(open().await?, slot, permit);
+            if key.login == Login::Limited {
+                lease.look_for_locks();
+            }
             let number = match statements {
                 Some(statements) => run(&mut lease, statements.to_owned()).await?,
                 None => None,
@@ -364,12 +373,15 @@ impl SessionPool {
         let more = if is_limited { LEFT } else { more.unwrap_or_default() };
         let statements = format!("{RESET} {}; {more}", self.0.prepare.expose_secret());
         match run(&mut lease, statements).await {
-            Ok(number) if is_limited && number != Some(0) => {
+            Ok(number) if is_limited && !has_prepared(number, lease.prepared()) => {
                 lease.end();
                 None
             }
             Ok(number) => {
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
+                if is_limited {
+                    lease.look_for_locks();
+                }
                 Some((lease, number))
             }
             Err(error) => {
@@ -390,6 +402,16 @@ impl SessionPool {
             Ok(Err(_)) | Err(_) => Err(self.busy()),
         }
     }
+}
+
+/// Whether a limited session of which [`LEFT`] says this has all the statements that the driver uses.
+fn has_prepared(left: Option<i64>, used: usize) -> bool {
+    left.and_then(|prepared| usize::try_from(prepared).ok()).is_some_and(|prepared| prepared >= used)
+}
+
+/// Has a session give back what it has locked; whether it keeps none for a transaction that is open.
+async fn unlock(session: &mut PgConnection) -> bool {
+    run(session, UNLOCK.to_owned()).await.is_ok_and(|number| number == Some(0))
 }
 
 /// Runs statements in one message; the number that the last row has, if it has one.

@@ -1,0 +1,72 @@
+//! What was read from the control database and is kept in memory until somebody changes it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Something that is kept in memory. What was read before a change is not kept after it.
+#[derive(Default)]
+pub(super) struct Kept<T>(Mutex<State<T>>);
+
+#[derive(Default)]
+struct State<T> {
+    value: T,
+    /// How often something was changed.
+    changes: u64,
+}
+
+/// A moment before something is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "what is read is kept by this"]
+pub(super) struct Reading {
+    changes: u64,
+}
+
+impl<T> Kept<T> {
+    /// What is looked for, or leave to keep it once it was read, which begins now.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&T) -> Option<R>) -> Result<R, Reading> {
+        let state = self.state();
+        look(&state.value).ok_or(Reading { changes: state.changes })
+    }
+
+    /// Keeps what was read, unless something was changed since the reading began.
+    pub(super) fn keep<R>(&self, reading: Reading, keep: impl FnOnce(&mut T) -> R) {
+        let mut state = self.state();
+        if state.changes == reading.changes {
+            keep(&mut state.value);
+        }
+    }
+
+    /// Drops what was changed.
+    pub(super) fn change<R>(&self, drop: impl FnOnce(&mut T) -> R) {
+        let mut state = self.state();
+        state.changes += 1;
+        drop(&mut state.value);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let keys = Kept::<HashMap<&str, &str>>::default();
+        let kept = || keys.look(|keys| keys.get("acme").copied());
+        let before = kept().unwrap_err();
+        keys.change(|keys| keys.remove("acme"));
+        let after = kept().unwrap_err();
+        // Who read the old key is the slower one.
+        keys.keep(after, |keys| keys.insert("acme", "new"));
+        keys.keep(before, |keys| keys.insert("acme", "old"));
+        assert_eq!(kept(), Ok("new"));
+        // And where nobody else has read it.
+        keys.change(|keys| keys.remove("acme"));
+        keys.keep(after, |keys| keys.insert("acme", "old"));
+        assert!(kept().is_err());
+    }
+}
