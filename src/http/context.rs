@@ -218,6 +218,11 @@ pub(super) struct AnonymousContext {
 }
 
 impl AnonymousContext {
+    /// Whether it is for the platform's own realm.
+    pub(super) fn names_no_tenant(&self) -> bool {
+        self.place.is_none()
+    }
+
     /// Opens the realm of the request.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
         let name = || self.place.as_ref().map(|tenant| tenant.slug.clone()).unwrap_or_default();

@@ -84,11 +84,13 @@ pub(super) struct FailureCode(pub(super) &'static str);
 pub(super) struct Problem {
     failure: AnyFailure,
     challenge: Option<SecretString>,
+    /// What to do next, beside what the failure says.
+    hint: Option<&'static str>,
 }
 
 impl From<AnyFailure> for Problem {
     fn from(failure: AnyFailure) -> Self {
-        Self { failure, challenge: None }
+        Self { failure, challenge: None, hint: None }
     }
 }
 
@@ -102,6 +104,12 @@ impl Problem {
     /// Of a sign-in that a second factor is missing for.
     pub(super) fn with_challenge(failure: IamError, challenge: SecretString) -> Self {
         Self { challenge: Some(challenge), ..Self::from(failure) }
+    }
+
+    /// With one more hint, where the failure has this code.
+    pub(super) fn hinted(self, code: &str, hint: Option<&'static str>) -> Self {
+        let hint = hint.filter(|_| self.failure.get().code() == code);
+        Self { hint, ..self }
     }
 
     fn document(&self, status: StatusCode) -> ProblemDocument {
@@ -123,6 +131,7 @@ impl Problem {
                 .hints()
                 .into_iter()
                 .map(|hint| hint.text.into_owned())
+                .chain(self.hint.map(str::to_owned))
                 .filter(|text| !text.is_empty())
                 .collect()
         };

@@ -152,6 +152,11 @@ fn unknown(at: &[String], key: String, origin: Origin) -> SettingsError {
     let siblings = children(parent);
     let nearest = suggest::nearest(name, siblings.iter().copied());
     let nearest = nearest.map(|near| [&parent.join("."), near].join(".").trim_start_matches('.').to_owned());
+    let below_a_context = || {
+        let of_contexts = children(&["context".to_owned(), "NAME".to_owned()]);
+        (parent.is_empty() && of_contexts.contains(&name)).then(|| format!("context.NAME.{name}"))
+    };
+    let nearest = nearest.or_else(below_a_context);
     let known = siblings.iter().map(|sibling| (*sibling).to_owned()).collect();
     SettingsError::UnknownKey { key, origin, nearest, known }
 }

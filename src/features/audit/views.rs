@@ -55,8 +55,6 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = PlatformLogVerified)]
 pub struct VerifiedPart {
-    /// `intact` or `tampered`.
-    #[schema(inline)]
     pub outcome: VerifyOutcome,
     /// How many rows were verified.
     pub rows: u64,

@@ -39,6 +39,9 @@ struct Login {
     client: Option<String>,
 }
 
+/// What is said to who is refused, and may have forgotten the header; whatever is wrong.
+const NO_TENANT: &str = "no tenant is named, so this is the platform's own realm: X-Tenant-ID names one";
+
 /// The tokens of a session (RFC 6749, section 5.1).
 #[derive(Serialize, ToSchema)]
 pub(super) struct TokenPair {
@@ -79,7 +82,9 @@ async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Re
     let client = client(login.client.as_deref())?;
     let with = Credentials { email: login.email.0, password: login.password, code: login.code, client };
     let mut realm = request.realm().await?;
-    match request.api.0.app.tokens().sign_in(&Caller::System, &mut realm, &with).await? {
+    let entered = request.api.0.app.tokens().sign_in(&Caller::System, &mut realm, &with).await;
+    let hint = request.names_no_tenant().then_some(NO_TENANT);
+    match entered.map_err(|error| Problem::from(error).hinted("sign_in_refused", hint))? {
         Entrance::In(signed_in) => Ok(tokens(&signed_in.claims, &signed_in.token, &signed_in.refresh)),
         Entrance::Challenge(challenge) => Err(Problem::with_challenge(IamError::CodeNeeded, challenge)),
     }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{PASSWORD, acme};
-use crate::support::api::{ApiServer, bearer};
+use super::{PASSWORD, acme, acme_and_token};
+use crate::support::api::{Answer, ApiServer, bearer};
 
 fn emails(answer: &Value) -> Vec<&str> {
     answer["data"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap()).collect()
@@ -28,6 +28,36 @@ fn a_user_signs_in_and_sees_who_there_is() {
     );
     assert_eq!(server.get("/users", "nonsense").problem(), (401, "token_invalid".to_owned()));
     assert_eq!(server.send("GET", "/users", &[], &[]).problem(), (401, "token_missing".to_owned()));
+}
+
+#[test]
+fn what_newcomers_get_wrong_first_is_answered_with_what_to_do() {
+    let (_world, server, token) = acme_and_token();
+    let hints = |answer: &Answer| answer.json()["hints"].clone();
+    // The header was forgotten: said whatever else is wrong, and only there.
+    let forgotten = server.login(None, "ann@acme.example", PASSWORD);
+    assert_eq!(forgotten.problem(), (401, "sign_in_refused".to_owned()));
+    assert!(hints(&forgotten)[0].as_str().unwrap().contains("X-Tenant-ID"), "{forgotten:?}");
+    assert_eq!(hints(&server.login(None, "nobody@acme.example", PASSWORD)), hints(&forgotten));
+    assert_eq!(hints(&server.login(Some("acme"), "nobody@acme.example", PASSWORD)), Value::Null);
+    // What is sent is no JSON, or has something else in it.
+    let send = |body: &str| {
+        let headers = [&bearer(&token), "Content-Type: application/json"];
+        server.send("POST", "/users", &headers, body.as_bytes())
+    };
+    for (body, detail) in [
+        ("{bad", "the body is not what it should be at \"\": it is no JSON from line 1, column 2 on"),
+        (
+            "{\"email\":\n",
+            "the body is not what it should be at \"\": it is no JSON from line 2, column 0 on",
+        ),
+        ("{\"email\":7}", "the body is not what it should be at \"/email\": expected a string"),
+    ] {
+        let answer = send(body);
+        assert_eq!((answer.problem().1.as_str(), &answer.json()["detail"]), ("body_invalid", &json!(detail)));
+    }
+    let twice = send("{\"email\":\"ann@acme.example\"}");
+    assert_eq!((twice.problem().1.as_str(), hints(&twice)), ("user_exists", json!(["see the existing one"])));
 }
 
 #[test]

@@ -202,6 +202,12 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
     hint: did you mean info?
     --- exit 2
     "#);
+    assert_snapshot!(with("[serve]\nbind = \"127.0.0.1:8420\"\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:1: unknown key "serve"
+    hint: did you mean context.NAME.serve?
+    --- exit 2
+    "#);
     assert_snapshot!(with("zzz = 1\n"), @r#"
     --- stderr
     error: [M]/work/nexus.toml:1: unknown key "zzz"
