@@ -67,7 +67,8 @@ pub async fn expect_sweep(
     Ok(store::expect(control, tenant).await.map_err(IamError::from)?)
 }
 
-/// Takes up some tenants whose files are due to be looked at, those of the day's round among them. If that comes to nothing, they are due again in an hour.
+/// Takes up some tenants whose files are due to be looked at, those of the day's round among them. If that comes to
+/// nothing, they are due again in an hour.
 ///
 /// # Errors
 /// Without `tenant:update`; the control database's.
