@@ -28,17 +28,22 @@ struct Known {
     absent: HashMap<String, Instant>,
 }
 
+/// Whose a name is.
+enum Owner {
+    Tenant(Arc<Tenant>),
+    Nobody,
+}
+
 impl Known {
-    /// Whose a name is, if that is known; `None` within: nobody's.
-    fn find(&self, name: &TenantRef) -> Option<Option<Arc<Tenant>>> {
+    fn find(&self, name: &TenantRef) -> Option<Owner> {
         let found = match name {
             TenantRef::Id(id) => self.by_id.get(id),
             TenantRef::Slug(slug) => self.by_slug.get(slug.as_str()).and_then(|id| self.by_id.get(id)),
         };
         let is_absent = || self.absent.get(&name.to_string()).is_some_and(|at| at.elapsed() < ABSENT);
         match found {
-            Some(tenant) => Some(Some(Arc::clone(tenant))),
-            None => is_absent().then_some(None),
+            Some(tenant) => Some(Owner::Tenant(Arc::clone(tenant))),
+            None => is_absent().then_some(Owner::Nobody),
         }
     }
 
@@ -56,7 +61,7 @@ impl Known {
 }
 
 impl Directory {
-    fn look_up(&self, name: &TenantRef) -> Result<Option<Arc<Tenant>>, Reading> {
+    fn look_up(&self, name: &TenantRef) -> Result<Owner, Reading> {
         self.0.look(|known| known.find(name))
     }
 
@@ -103,7 +108,8 @@ impl App {
     pub async fn tenant(&self, name: &TenantRef) -> Result<Option<Arc<Tenant>>, AnyFailure> {
         let directory = &self.shared().directory;
         let reading = match directory.look_up(name) {
-            Ok(known) => return Ok(known),
+            Ok(Owner::Tenant(tenant)) => return Ok(Some(tenant)),
+            Ok(Owner::Nobody) => return Ok(None),
             Err(reading) => reading,
         };
         let mut control = self.control().await?;
