@@ -15,11 +15,11 @@
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output; `serve.rs` alone knows `http` and `worker` | `mod.rs` |
 //! | [`http`] | routes, extractors, problem documents | `mod.rs`, `router.rs` |
-//! | [`worker`] | what runs beside the API: operations that requests recorded | `operations.rs` |
+//! | [`worker`] | background work: operations that requests recorded, jobs, the relay from outboxes to jobs | `mod.rs`, `jobs.rs` |
 //!
 //! `failure/` is a crate of its own, as derives have to be: what an error says of itself.
 //!
-//! `docs/architecture.md` walks through three paths: a tenant made, a right asked, a migration run.
+//! `docs/architecture.md` walks through four paths: a tenant made, a right asked, a migration run, a message sent.
 
 pub mod app;
 pub mod cli;

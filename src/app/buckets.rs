@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::App;
-use super::kept::{Kept, Reading};
+use super::cache::{Cache, CacheTicket};
 use crate::features::placement::Store;
 use crate::features::provisioning::OpenBucket;
 use crate::features::tenants::Tenant;
@@ -16,7 +16,7 @@ const MOST: usize = 1_000;
 
 /// The buckets that are open.
 #[derive(Default)]
-pub(super) struct Buckets(Kept<HashMap<TenantId, ByKey>>);
+pub(super) struct Buckets(Cache<HashMap<TenantId, ByKey>>);
 
 /// A bucket, and the key that it was opened by.
 struct ByKey {
@@ -26,8 +26,8 @@ struct ByKey {
 
 impl Buckets {
     /// The bucket of a tenant, where neither its key nor its store is another since it was opened.
-    fn get(&self, tenant: &Tenant, store: Option<&Store>) -> Result<Bucket, Reading> {
-        self.0.look(|all| {
+    fn get(&self, tenant: &Tenant, store: Option<&Store>) -> Result<Bucket, CacheTicket> {
+        self.0.get(|all| {
             let kept = all.get(&tenant.id)?;
             let is_same = Arc::ptr_eq(&kept.open.store.driver, &store?.driver)
                 && kept.access_key_id == tenant.access_key_id;
@@ -35,7 +35,7 @@ impl Buckets {
         })
     }
 
-    fn keep(&self, reading: Reading, tenant: &Tenant, open: OpenBucket) {
+    fn keep(&self, reading: CacheTicket, tenant: &Tenant, open: OpenBucket) {
         self.0.keep(reading, |all| {
             if all.len() >= MOST {
                 all.clear();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::App;
-use super::kept::{Kept, Reading};
+use super::cache::{Cache, CacheTicket};
 use super::realms::DbOrAny;
 use crate::features::business::Database;
 use crate::features::tenants::Tenant;
@@ -16,14 +16,14 @@ const MOST: usize = 10_000;
 
 /// The passwords of apps' logins, opened once and kept until their tenants are changed.
 #[derive(Default)]
-pub(super) struct Passwords(Kept<HashMap<TenantId, SecretString>>);
+pub(super) struct Passwords(Cache<HashMap<TenantId, SecretString>>);
 
 impl Passwords {
-    fn get(&self, tenant: TenantId) -> Result<SecretString, Reading> {
-        self.0.look(|all| all.get(&tenant).cloned())
+    fn get(&self, tenant: TenantId) -> Result<SecretString, CacheTicket> {
+        self.0.get(|all| all.get(&tenant).cloned())
     }
 
-    fn keep(&self, reading: Reading, tenant: TenantId, password: &SecretString) {
+    fn keep(&self, reading: CacheTicket, tenant: TenantId, password: &SecretString) {
         self.0.keep(reading, |all| {
             if all.len() >= MOST {
                 all.clear();

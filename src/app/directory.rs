@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::App;
-use super::kept::{Kept, Reading};
+use super::cache::{Cache, CacheTicket};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
@@ -19,7 +19,7 @@ const MOST_ABSENT: usize = 10_000;
 
 /// The tenants that are known.
 #[derive(Default)]
-pub(super) struct Directory(Kept<Known>);
+pub(super) struct Directory(Cache<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -61,11 +61,11 @@ impl Known {
 }
 
 impl Directory {
-    fn look_up(&self, name: &TenantRef) -> Result<Owner, Reading> {
-        self.0.look(|known| known.find(name))
+    fn look_up(&self, name: &TenantRef) -> Result<Owner, CacheTicket> {
+        self.0.get(|known| known.find(name))
     }
 
-    fn keep(&self, reading: Reading, name: &TenantRef, tenant: Option<&Arc<Tenant>>) {
+    fn keep(&self, reading: CacheTicket, name: &TenantRef, tenant: Option<&Arc<Tenant>>) {
         self.0.keep(reading, |known| known.insert(name, tenant));
     }
 

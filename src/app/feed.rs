@@ -36,6 +36,8 @@ impl Follower for Changes {
                     self.app.buckets.forget(tenant);
                     self.app.passwords.forget(tenant);
                     self.app.realms.forget(tenant);
+                    // One that is in use again may have events that waited for that.
+                    self.app.doorbell.ring(tenant);
                 }
             }
         }

@@ -1,118 +1,105 @@
-//! Delivers messages to a mailbox for development: at once what a request of this process left, and what others
-//! left at the next round.
+//! Messages to users: where they go, and how one is sent.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
 use super::App;
-use crate::features::mailbox::{self, Links, Mailbox};
-use crate::features::tenants::{self, Selector, TenantRef};
-use crate::kernel::{AnyFailure, Caller, TenantId};
+use super::mailer::{LOCAL_SENDER, mailer};
+use crate::features::jobs::{ClaimedJob, JobEnd};
+use crate::features::messages::{self, Links, Sender, Writing};
+use crate::features::notifications::Mailer;
+use crate::features::tenants::{self, TenantRef};
+use crate::infra::db::LazyLease;
+use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
-/// How often all realms are looked at.
-const ROUND: Duration = Duration::from_secs(30);
-/// Most tenants of one round: a mailbox for development has few.
-const MOST: usize = 500;
+/// When the messages of a tenant that is not in use are looked at again.
+const NOT_IN_USE: Duration = Duration::from_mins(1);
 
-/// Realms in which requests of this process left messages.
-#[derive(Debug, Default)]
-pub(super) struct Doorbell {
-    rung: Mutex<BTreeSet<TenantId>>,
-    bell: Notify,
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub struct Post {
+    links: Links,
+    sender: Sender,
+    /// Hears which files were written in place of mail.
+    files: mpsc::Sender<PathBuf>,
 }
 
-/// The mailbox of these settings, where messages are written to as files; `url` is the server's own address.
-#[must_use]
-pub fn mailbox(settings: &Settings, url: &str) -> Option<Mailbox> {
-    let own = || match &settings.target {
-        Target::Local(local) => Some(super::stack(settings, local).mail_folder()),
-        Target::Servers(_) => None,
+/// Where the messages of these settings go: to the mail server, or, where none is set, to a folder that is, or to the
+/// mailbox of the embedded stack; `None`: nowhere. `url`: where the API is found.
+///
+/// # Errors
+/// When the password of the mail server cannot be read, or the stack does not start.
+pub async fn post(
+    settings: &Settings,
+    url: &str,
+    progress: &dyn Progress,
+    files: mpsc::Sender<PathBuf>,
+) -> Result<Option<Post>, AnyFailure> {
+    let mail = &settings.mail;
+    let to_folder = |folder: PathBuf| {
+        let from = mail.from.clone().or_else(|| LOCAL_SENDER.parse().ok())?;
+        Some((Sender::Folder(folder), from, mail.reply_to.clone()))
     };
-    let folder = settings.serve.mail_folder.clone().or_else(own)?;
-    Some(Mailbox { folder, links: Links::of(settings.serve.app_url.as_deref().unwrap_or(url)) })
+    let to_server = |Mailer { client, from, reply_to }| Some((Sender::Smtp(client), from, reply_to));
+    let place = match (&mail.server, &settings.serve.mail_folder, &settings.target) {
+        (Some(_), ..) => to_server(mailer(settings, progress).await?),
+        (None, Some(folder), _) => to_folder(folder.clone()),
+        (None, None, Target::Local(local)) => match mailer(settings, progress).await {
+            Ok(mailer) => to_server(mailer),
+            // Its mailbox does not run.
+            Err(failure) => {
+                tracing::warn!(code = failure.code(), "messages are written as files: {failure}");
+                to_folder(super::stack(settings, local).mail_folder())
+            }
+        },
+        (None, None, Target::Servers(_)) => None,
+    };
+    let Some((sender, from, reply_to)) = place else { return Ok(None) };
+    let base = settings.serve.app_url.as_deref().unwrap_or(url);
+    Ok(Some(Post { links: Links::of(base, from, reply_to), sender, files }))
 }
 
 impl App {
-    /// Says that there are messages in a realm, after the commit.
-    pub fn ring(&self, realm: TenantId) {
-        let doorbell = &self.shared().doorbell;
-        doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner).insert(realm);
-        doorbell.bell.notify_one();
-    }
-
-    /// Writes messages into a mailbox until it is told to stop, and says which files it wrote.
-    pub async fn deliver(self, mailbox: Mailbox, written: mpsc::Sender<PathBuf>, stop: CancellationToken) {
-        let work = async {
-            let mut round = tokio::time::interval(ROUND);
-            loop {
-                let realms = tokio::select! {
-                    _ = round.tick() => self.all_realms().await,
-                    () = self.shared().doorbell.bell.notified() => Ok(self.rung()),
-                };
-                let delivered = match realms {
-                    Ok(realms) => self.deliver_in(realms, &mailbox, &written).await,
-                    Err(failure) => Err(failure),
-                };
-                if let Err(failure) = delivered {
-                    tracing::warn!(code = failure.code(), "messages could not be written: {failure}");
-                }
-            }
-        };
-        tokio::select! {
-            () = work => {}
-            () = stop.cancelled() => {}
-        }
-    }
-
-    fn rung(&self) -> Vec<TenantId> {
-        let mut rung = self.shared().doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *rung).into_iter().collect()
-    }
-
-    async fn all_realms(&self) -> Result<Vec<TenantId>, AnyFailure> {
-        let mut control = self.control().await?;
-        let all = tenants::select(&mut control, &Caller::System, &Selector::default()).await?;
-        Ok(std::iter::once(TenantId::PLATFORM).chain(all.into_iter().map(|(id, _)| id).take(MOST)).collect())
-    }
-
-    /// What fails in one realm keeps no other waiting.
-    async fn deliver_in(
-        &self,
-        realms: Vec<TenantId>,
-        mailbox: &Mailbox,
-        written: &mpsc::Sender<PathBuf>,
-    ) -> Result<(), AnyFailure> {
-        let mut failed = Ok(());
-        for realm in realms {
-            match self.deliver_one(realm, mailbox).await {
-                Ok(paths) => {
-                    for path in paths {
-                        // Nobody listens when the process is about to end.
-                        let _ = written.send(path).await;
-                    }
-                }
-                Err(failure) => failed = Err(failure),
-            }
-        }
-        failed
-    }
-
-    async fn deliver_one(&self, realm: TenantId, mailbox: &Mailbox) -> Result<Vec<PathBuf>, AnyFailure> {
-        let tenant = match realm {
+    /// Sends the message of a job.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn send_message(&self, post: &Post, job: &ClaimedJob) -> Result<JobEnd, AnyFailure> {
+        let tenant = match job.tenant {
             TenantId::PLATFORM => None,
             id => match self.tenant(&TenantRef::Id(id)).await? {
                 Some(tenant) => Some(tenant),
-                // Not in use: its messages wait.
-                None => return Ok(Vec::new()),
+                None => return self.unsent(id).await,
             },
         };
-        let mut realm = self.realm(tenant.as_deref()).await?;
-        Ok(mailbox::deliver(&mut realm, &Caller::System, mailbox).await?)
+        let written = {
+            let mut realm = self.realm(tenant.as_deref()).await?;
+            messages::write(&mut realm, &Caller::System, job, &post.links).await?
+        };
+        let message = match written {
+            Writing::Message(message) => message,
+            Writing::Ended(end) => return Ok(end),
+        };
+        let mut control = LazyLease::new(self.control_source());
+        let sent = messages::send_written(&mut control, &Caller::System, &message, &post.sender).await?;
+        if let Some(file) = sent.file {
+            // Where there are many, or the process is about to end, not every one is said.
+            let _ = post.files.try_send(file);
+        }
+        Ok(sent.end)
+    }
+
+    /// The messages of a tenant that is not in use wait; those of one that is gone are forgotten.
+    async fn unsent(&self, id: TenantId) -> Result<JobEnd, AnyFailure> {
+        let mut control = self.control().await?;
+        let found = tenants::find(&mut control, &Caller::System, &TenantRef::Id(id)).await?;
+        let Some(tenant) = found else { return Ok(JobEnd::Done) };
+        Ok(match tenant.in_use() {
+            Ok(_) => JobEnd::Postpone { why: "the tenant is not in use".to_owned(), pause: NOT_IN_USE },
+            Err(_) => JobEnd::Done,
+        })
     }
 }

@@ -5,20 +5,23 @@
 
 mod addresses;
 mod buckets;
+mod cache;
 mod databases;
 mod directory;
 pub mod doctor;
 mod feed;
 mod files;
-mod kept;
+mod jobs;
 mod keys;
 mod mail;
+mod mailer;
 mod objects;
 mod opening;
 mod queue;
 mod rate_limit;
 mod realm;
 mod realms;
+mod relay;
 mod servers;
 mod session;
 mod tokens;
@@ -53,10 +56,12 @@ use buckets::Buckets;
 use databases::Passwords;
 use directory::Directory;
 pub use feed::Following;
-pub use mail::mailbox;
+pub use mail::{Post, post};
+pub use mailer::mailer;
 pub use objects::ObjectServer;
 pub use opening::may_come;
 use realms::{RealmParts, Realms};
+pub use relay::Writings;
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
@@ -106,11 +111,13 @@ struct Shared {
     /// Tenants whose files will have to be swept.
     expected_sweeps: ExpectedSweeps,
     grants: GrantsCache,
-    doorbell: mail::Doorbell,
+    doorbell: relay::Doorbell,
     rate_limits: rate_limit::SharedRateLimits,
     servers: Arc<ServerStates>,
     /// Rung when a request has recorded an operation for the workers.
     queued: Notify,
+    /// Rung when jobs were written.
+    jobs: Notify,
 }
 
 /// What the pools of an app did and have.
@@ -301,10 +308,11 @@ impl App {
             meter: Meter::default(),
             expected_sweeps: ExpectedSweeps::default(),
             grants: GrantsCache::default(),
-            doorbell: mail::Doorbell::default(),
+            doorbell: relay::Doorbell::default(),
             rate_limits: rate_limit::SharedRateLimits::default(),
             servers,
             queued: Notify::new(),
+            jobs: Notify::new(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::kept::Kept;
+use super::cache::Cache;
 use super::servers::ServerStates;
 use crate::features::iam;
 use crate::features::placement::Placement;
@@ -37,7 +37,7 @@ pub(super) struct Realms {
     placement: Placement,
     servers: Arc<ServerStates>,
     /// When a realm's catalogue was found to be as it should be.
-    untampered: Arc<Kept<HashMap<TenantId, Instant>>>,
+    untampered: Arc<Cache<HashMap<TenantId, Instant>>>,
 }
 
 /// What sessions in realms are opened with.
@@ -140,7 +140,7 @@ impl Realms {
         session: &mut PgConnection,
     ) -> Result<(), AnyFailure> {
         let seen = |all: &HashMap<_, Instant>| all.get(&realm).filter(|at| at.elapsed() < LOOKED_AT).copied();
-        let Err(reading) = self.untampered.look(seen) else { return Ok(()) };
+        let Err(reading) = self.untampered.get(seen) else { return Ok(()) };
         let before = Instant::now();
         iam::require_untampered(session).await?;
         self.untampered.keep(reading, |all| {

@@ -11,8 +11,8 @@ use crate::kernel::slug::SlugError;
 use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Failure, Slug, shell};
 
-/// How many of the tenants are named before the question.
-const NAMED: usize = 5;
+/// How many of them are named before the question.
+pub(super) const NAMED: usize = 5;
 /// A longer command is not repeated in a hint.
 const LONGEST: usize = 600;
 
@@ -117,7 +117,7 @@ pub(super) fn not_a_slug(ctx: &Invocation, doing: &str, slug: &str, given: usize
     NumberError::Mismatch { what, given: given.to_string(), again: again(ctx, slug) }
 }
 
-/// The number of tenants was not confirmed. Nothing was done.
+/// The number was not confirmed. Nothing was done.
 #[derive(Debug, thiserror::Error, Failure)]
 enum NumberError {
     /// There is no terminal, and no number was given.
@@ -138,8 +138,22 @@ enum NumberError {
 /// # Errors
 /// When another number is typed or given, or there is nobody to ask.
 pub fn number(ctx: &Invocation, doing: &str, slugs: &[&str], given: Option<usize>) -> Result<(), AnyFailure> {
-    let count = slugs.len();
-    let what = format!("{doing} {}", counted(count, "tenant"));
+    let shown = [format!("context {}: {}", ctx.loaded.context, some_of(slugs))];
+    number_of(ctx, (doing, "tenant"), slugs.len(), &shown, given)
+}
+
+/// The same for things that are no tenants; `shown` are lines that say which.
+///
+/// # Errors
+/// As [`number`].
+pub(super) fn number_of(
+    ctx: &Invocation,
+    (doing, noun): (&str, &str),
+    count: usize,
+    shown: &[String],
+    given: Option<usize>,
+) -> Result<(), AnyFailure> {
+    let what = format!("{doing} {}", counted(count, noun));
     match given {
         Some(given) if given != count => {
             let given = given.to_string();
@@ -152,8 +166,7 @@ pub fn number(ctx: &Invocation, doing: &str, slugs: &[&str], given: Option<usize
     if !ctx.screen.can_ask() {
         return Err(NumberError::Unconfirmed { what, again: again(ctx, count) }.into());
     }
-    let shown = [format!("context {}: {}", ctx.settings()?.context, some_of(slugs))];
-    Ok(prompt::type_word(ctx, &what, &shown, &count.to_string())?)
+    Ok(prompt::type_word(ctx, &what, shown, &count.to_string())?)
 }
 
 /// The first of them, and how many more there are.

@@ -1,4 +1,6 @@
-//! `nexus local`: the embedded PostgreSQL and S3 endpoint.
+//! `nexus local`: the embedded PostgreSQL, S3 endpoint and mailbox.
+
+pub mod mail;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -64,6 +66,8 @@ EXAMPLES
   nexus local psql
   nexus local psql -- -d nexus -c 'select 1'")]
     Psql(PsqlArgs),
+    /// Show the mail that the local stack caught
+    Mail(mail::MailArgs),
     /// Run and supervise the stack's parts
     #[command(hide = true)]
     Daemon(DaemonArgs),
@@ -166,6 +170,7 @@ pub async fn run(args: LocalArgs, ctx: &Invocation) -> CommandResult {
             drop(app);
             return psql::run(&server, &args.args, ctx).await;
         }
+        Verb::Mail(args) => return mail::run(&args, &stack, ctx),
         Verb::Daemon(DaemonArgs {}) => {}
     }
     Ok(Exit::Done)
@@ -230,6 +235,9 @@ impl Thing for StatusView {
             ("s3.endpoint", text(&self.s3.endpoint)),
             ("s3.region", self.s3.region.clone()),
             ("s3.last_error", text(&self.s3.last_error)),
+            ("mail.state", word(&self.mail.state)),
+            ("mail.smtp", text(&self.mail.smtp)),
+            ("mail.last_error", text(&self.mail.last_error)),
         ]
     }
 

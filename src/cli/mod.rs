@@ -37,12 +37,14 @@ pub mod iam;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
+pub mod job;
 pub mod key;
 pub mod local;
 pub mod logging;
 pub mod manual;
 pub mod migrate;
 pub mod moment;
+pub mod notify;
 pub mod operation;
 pub mod operator;
 pub mod output;
@@ -71,6 +73,7 @@ pub mod user;
 pub mod version;
 #[cfg(test)]
 mod words;
+pub mod worker;
 
 pub use exit::Exit;
 pub use invocation::Invocation;
@@ -226,12 +229,23 @@ pub enum Command {
     /// Create, list, verify and revoke API keys
     #[command(alias = "api-keys")]
     ApiKey(api_key::ApiKeyArgs),
+    /// Test that mail can be sent
+    #[command(alias = "notifications")]
+    Notify(notify::NotifyArgs),
     /// Serve the API that apps are built on
     ///
     /// With no settings at all it serves the local stack on a port of this machine. Several processes can
     /// serve the same installation: what one changes, the others know within two seconds.
     #[command(after_help = serve::AFTER_HELP)]
     Serve(serve::ServeArgs),
+    /// Run background jobs without serving the API
+    ///
+    /// `nexus serve` runs them too. Start as many as you like: each job is run by one process.
+    #[command(after_help = worker::AFTER_HELP)]
+    Worker(worker::WorkerArgs),
+    /// List, retry and cancel background jobs
+    #[command(alias = "jobs")]
+    Job(job::JobArgs),
     /// Print the JSON Schema of what commands write with -o json, and the page of the API
     ///
     /// The API answers with the same fields. Without a name, the names are listed.
@@ -258,7 +272,10 @@ const READERS: &[&str] = &[
     "group members",
     "group show",
     "group tree",
+    "job list",
+    "job show",
     "key list",
+    "local mail",
     "migrate runs list",
     "migrate runs show",
     "migrate status",
@@ -331,7 +348,11 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     if let Command::Doctor(args) = cli.command {
         return doctor::run(args, &cli.global, screen);
     }
-    let invocation = Invocation::begin(cli.global, screen.clone(), matches!(cli.command, Command::Serve(_)))?;
+    let invocation = Invocation::begin(
+        cli.global,
+        screen.clone(),
+        matches!(cli.command, Command::Serve(_) | Command::Worker(_)),
+    )?;
     let ctx = &invocation;
     match cli.command {
         Command::Context(args) => context::run(args, ctx),
@@ -358,10 +379,13 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Token(args) => in_runtime(ctx, token::run(args, ctx)),
         Command::Key(args) => in_runtime(ctx, key::run(args, ctx)),
         Command::ApiKey(args) => in_runtime(ctx, api_key::run(args, ctx)),
+        Command::Notify(args) => in_runtime(ctx, notify::run(args, ctx)),
         Command::Serve(args) => {
             let threads = args.workers.map_or_else(processors, usize::from);
             in_runtime_of((threads, serve::STOPPING), ctx, serve::run(args, ctx))
         }
+        Command::Worker(args) => in_runtime_of((2, worker::STOPPING), ctx, worker::run(args, ctx)),
+        Command::Job(args) => in_runtime(ctx, job::run(args, ctx)),
         Command::Completions(_)
         | Command::Doctor(_)
         | Command::Man(_)

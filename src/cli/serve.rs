@@ -19,12 +19,11 @@ use tokio_util::task::TaskTracker;
 
 use super::output::Thing;
 use super::{CommandResult, Exit, Invocation};
-use crate::app::{self, App, AppLimits, Following, may_come};
-use crate::features::mailbox::Mailbox;
+use crate::app::{self, App, AppLimits, Following, Post, may_come};
 use crate::http::{Server, ServerLimits, Serving, Tls};
 use crate::kernel::{AnyFailure, Failure};
 use crate::settings::{Loaded, Settings};
-use crate::worker::operations;
+use crate::worker;
 
 /// Arguments of `nexus serve`.
 #[derive(Debug, Args)]
@@ -67,7 +66,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// How long a statement of a request may take, in a tenant's database or the control database.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is said where messages go nowhere.
+pub(super) fn no_post(ctx: &Invocation) -> String {
+    let context = &ctx.loaded.context;
+    format!("messages to users wait in the outbox: set smtp_host and from in [context.{context}.mail]")
+}
 
 /// What is said at the first signal.
 pub const STOPPING: &str = "stopping: requests under way are finished; press Ctrl-C again to quit at once";
@@ -141,7 +146,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
     let ends = Ends { stop: stop.clone(), drained: drained.clone() };
-    let beside = Beside::new(ctx, app::mailbox(&settings, &url), tasks.clone(), ends);
+    let beside = Beside::of(ctx, (&settings, &url), tasks.clone(), ends).await?;
     if let Some((app, following)) = opened {
         serving.ready(app.clone(), following)?;
         beside.begin(&app);
@@ -173,7 +178,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
 }
 
 /// Has traces sent, with the headers that the collector asks for.
-async fn begin_traces(ctx: &Invocation) -> Result<(), AnyFailure> {
+pub(super) async fn begin_traces(ctx: &Invocation) -> Result<(), AnyFailure> {
     let Some(telemetry) = &ctx.telemetry else { return Ok(()) };
     let headers = match ctx.loaded.telemetry().headers {
         Some(headers) => Some(headers.resolve().await?),
@@ -199,7 +204,7 @@ struct Running<'a> {
     gone: CancellationToken,
 }
 
-/// When what goes on beside the requests ends.
+/// When background work ends.
 struct Ends {
     /// It is to stop.
     stop: CancellationToken,
@@ -207,43 +212,42 @@ struct Ends {
     drained: CancellationToken,
 }
 
-/// What goes on beside the requests, once the control database answers.
+/// Background work, once the control database answers.
 struct Beside<'a> {
     ctx: &'a Invocation,
-    mailbox: Option<Mailbox>,
-    written: mpsc::Sender<PathBuf>,
+    /// Where messages go.
+    post: Option<Post>,
+    /// Those that were written to files instead of being sent.
     files: mpsc::Receiver<PathBuf>,
     tasks: TaskTracker,
     ends: Ends,
 }
 
 impl<'a> Beside<'a> {
-    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>, tasks: TaskTracker, ends: Ends) -> Self {
+    async fn of(
+        ctx: &'a Invocation,
+        (settings, url): (&Settings, &str),
+        tasks: TaskTracker,
+        ends: Ends,
+    ) -> Result<Self, AnyFailure> {
         let (written, files) = mpsc::channel(64);
-        Self { ctx, mailbox, written, files, tasks, ends }
+        let post = app::post(settings, url, &ctx.screen.progress(), written).await?;
+        Ok(Self { ctx, post, files, tasks, ends })
     }
 
     fn begin(&self, app: &App) {
-        self.tasks.spawn(operations::run(app.clone(), self.ends.stop.clone()));
-        self.tasks.spawn(app.clone().sweep_files(self.ends.stop.clone()));
+        worker::begin(app, self.post.clone(), &self.tasks, &self.ends.stop);
         self.tasks.spawn(settle_at_last(app.clone(), self.ends.drained.clone()));
-        match self.mailbox.clone() {
-            Some(mailbox) => {
-                let (written, stop) = (self.written.clone(), self.ends.stop.clone());
-                self.tasks.spawn(app.clone().deliver(mailbox, written, stop));
-            }
-            None => self.ctx.screen.note(
-                "messages to users wait in the outbox: no mail_folder is set, and nothing else delivers them",
-            ),
+        if self.post.is_none() {
+            self.ctx.screen.note(&no_post(self.ctx));
         }
     }
+}
 
-    fn announce(&self, file: &Path) {
-        let file = file.display();
-        self.ctx
-            .screen
-            .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
-    }
+/// Says where a message is that was not sent.
+pub(super) fn announce_file(ctx: &Invocation, file: &Path) {
+    let file = file.display();
+    ctx.screen.note(&format!("wrote a message to {file} instead of sending it: no smtp_host is set"));
 }
 
 /// How long the last counts may take at a stop.
@@ -294,7 +298,7 @@ impl Running<'_> {
                     is_open = true;
                     self.open(opened?)?;
                 }
-                Some(file) = self.beside.files.recv() => self.beside.announce(&file),
+                Some(file) = self.beside.files.recv() => announce_file(self.ctx, &file),
                 Some(()) = self.hangups.recv() => self.reload(&mut loaded),
                 () = tick(&mut watchdog) => service_manager::alive(),
             }
@@ -343,7 +347,7 @@ async fn tick(watchdog: &mut Option<Interval>) {
 }
 
 /// Where clients find it.
-fn url(settings: &Settings, address: SocketAddr) -> String {
+pub(super) fn url(settings: &Settings, address: SocketAddr) -> String {
     let scheme = if settings.serve.tls_cert.is_some() { "https" } else { "http" };
     settings.serve.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
 }

@@ -28,7 +28,7 @@ const DESTROYING: [&str; 18] = [
 ];
 
 /// The words of other tools, and the names of ours that do it, the first that a command has.
-const SYNONYMS: [(&str, &[&str]); 45] = [
+const SYNONYMS: [(&str, &[&str]); 49] = [
     ("ls", &["list"]),
     ("ps", &["list", "status"]),
     ("get", &["show", "list"]),
@@ -74,6 +74,10 @@ const SYNONYMS: [(&str, &[&str]); 45] = [
     ("up", &["tenants"]),
     ("apply", &["tenants"]),
     ("run", &["tenants", "up"]),
+    ("mail", &["notify"]),
+    ("email", &["notify", "mail"]),
+    ("smtp", &["notify", "mail"]),
+    ("queue", &["job"]),
 ];
 
 /// What other tools have and Nexus has not, with what is there today.
@@ -169,6 +173,8 @@ mod tests {
         assert!(said("nexus tenant", "backup").starts_with("Nexus makes no backups yet"));
         assert!(said("nexus tenant", "restore").ends_with("did you mean undelete?"));
         assert_eq!(said("nexus", "tennant"), "did you mean tenant?");
+        assert_eq!(said("nexus", "mail"), "did you mean notify?");
+        assert_eq!(said("nexus local", "email"), "did you mean mail?");
         for (path, word) in [("nexus", "console"), ("nexus tenant", "usage"), ("nexus cluster", "move")] {
             assert!(!said(path, word).contains("did you mean"), "{path} {word}: {}", said(path, word));
         }

@@ -115,6 +115,7 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
     }
     hints.extend(selector_suggestions(error));
     hints.extend(word_suggestion(error));
+    hints.extend(value_of_another_tool(error, &command));
     hints.extend(flag_of_another_tool(error, &command));
     hints.extend(one_of_several(error, &command));
     hints.push(format!("{command} --help"));
@@ -265,6 +266,25 @@ fn slug_suggestion(error: &clap::Error, command: &str) -> Option<String> {
 fn word_suggestion(error: &clap::Error) -> Option<String> {
     let reason = std::error::Error::source(error)?.downcast_ref::<WordError>()?;
     reason.nearest().map(|word| format!("did you mean {word}?"))
+}
+
+/// Values that other tools have: of which verb and flag, and the word here.
+const VALUES_OF_OTHERS: [(&str, &str, &str, &str); 3] = [
+    ("nexus job list", "--state", "failed", "dead"),
+    ("nexus job list", "--state", "pending", "queued"),
+    ("nexus job list", "--state", "waiting", "queued"),
+];
+
+fn value_of_another_tool(error: &clap::Error, command: &str) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let is_meant = |(verb, its, other, _): &&(&str, &str, &str, &str)| {
+        *verb == command && flag.starts_with(its) && *other == value
+    };
+    VALUES_OF_OTHERS.iter().find(is_meant).map(|(.., word)| format!("did you mean {word}?"))
 }
 
 /// Flags that other tools have: of which verb, and what does the same.

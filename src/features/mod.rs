@@ -1,7 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage.
-//! Processes: provisioning, fleet, inspection, installation, local, doctor, mailbox, business.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage, jobs.
+//! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, relay, business.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
@@ -13,13 +13,16 @@ pub mod fleet;
 pub mod iam;
 pub mod inspection;
 pub mod installation;
+pub mod jobs;
 pub mod local;
-pub mod mailbox;
+pub mod messages;
 pub mod migrations;
+pub mod notifications;
 pub mod outbox;
 pub mod placement;
 pub mod provisioning;
 pub mod record;
+pub mod relay;
 pub mod secrets;
 pub mod tenants;
 pub mod tokens;

@@ -164,7 +164,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "precondition_required" => StatusCode::PRECONDITION_REQUIRED,
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "rate_limited" | "too_many_streams" => StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited" | "too_many_streams" | "queue_full" => StatusCode::TOO_MANY_REQUESTS,
         "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,

@@ -21,6 +21,7 @@ mod files;
 mod groups;
 mod health;
 mod idempotency;
+mod jobs;
 mod list;
 mod metrics;
 mod migrations;

@@ -21,8 +21,8 @@ use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
     Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
-    metrics, migrations, oauth, operations, page, permissions, rate_limit, request_span, roles, security,
-    settings, stores, switch, tenants, usage, users, well_known,
+    jobs, metrics, migrations, oauth, operations, page, permissions, rate_limit, request_span, roles,
+    security, settings, stores, switch, tenants, usage, users, well_known,
 };
 
 /// How long a body may pause.
@@ -54,6 +54,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
         (name = "operations", description = "Recorded changes of tenants, and how far they are"),
+        (name = "jobs", description = "Background jobs"),
         (name = "clusters", description = "The PostgreSQL servers for tenants' databases"),
         (name = "stores", description = "The object stores for tenants' buckets"),
         (name = "migrations", description = "How far the tenants' schemas are"),
@@ -80,6 +81,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(audit::routes())
         .merge(tenants::routes())
         .merge(operations::routes())
+        .merge(jobs::routes())
         .merge(clusters::routes())
         .merge(stores::routes())
         .merge(migrations::routes())

@@ -6,6 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// Whether the turn to forget old rows falls on an id with random last bits, as on one of 128: what may be done at any
+/// time is not done each time.
+#[must_use]
+pub fn is_turn_to_forget(id: Uuid) -> bool {
+    id.as_bytes()[15].trailing_zeros() >= 7
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -83,4 +90,8 @@ id!(
 id!(
     /// A runner: one process that is at work on a run.
     RunnerId
+);
+id!(
+    /// A background job.
+    JobId
 );

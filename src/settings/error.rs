@@ -140,6 +140,17 @@ pub enum SettingsError {
     #[failure(Invalid, "context_local_is_embedded")]
     #[hint("give the context another name, e.g. [context.prod.control]")]
     LocalIsEmbedded { key: String },
+    /// Mail would go to another machine unencrypted.
+    #[error(
+        "{section}smtp_tls is none, and smtp_host is another machine: mail and password could be read on the way"
+    )]
+    #[failure(Invalid, "mail_unencrypted")]
+    #[hint("set smtp_tls = \"starttls\", or \"implicit\" for port 465")]
+    #[hint("or, where nobody else can read on the network path, set smtp_plaintext = \"allow\"")]
+    MailUnencrypted {
+        /// The section, with a dot at its end.
+        section: String,
+    },
     /// There is no data folder.
     #[error("neither NEXUS_HOME nor HOME is set, so there is no data folder")]
     #[failure(Invalid, "home_unknown")]

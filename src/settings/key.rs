@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use super::error::Expected;
 use super::{
-    control, issuer, keys, local, log, migrations, passwords, serve, server, store, telemetry, tenants,
+    control, issuer, keys, local, log, mail, migrations, passwords, serve, server, store, telemetry, tenants,
     tokens,
 };
-use crate::kernel::suggest;
+use crate::kernel::{MailAddress, suggest};
 
 /// Stands for any name, where a section's keys are names that people chose.
 pub const ANY: &str = "SET";
@@ -61,6 +61,8 @@ pub enum Kind {
     Number(u32, u32),
     /// One of several words.
     Word(&'static [&'static str]),
+    /// An address of mail, with a name where it has one.
+    MailAddress,
     /// A reference to a secret.
     Secret,
     /// The name of a context.
@@ -125,6 +127,11 @@ pub const SECTIONS: &[Section] = &[
         keys: tokens::KEYS,
     },
     Section { path: "context.NAME.serve", help: "The API.", keys: serve::KEYS },
+    Section {
+        path: "context.NAME.mail",
+        help: "The server that mail is handed to, and whom mail is from.",
+        keys: mail::KEYS,
+    },
 ];
 
 const TOP: &[Key] = &[Key {
@@ -183,7 +190,7 @@ impl Kind {
             }
             Self::Word(words) => suggest::nearest(text, words.iter().copied()).is_some(),
             Self::Path => text.starts_with("~/"),
-            Self::Text | Self::Context => false,
+            Self::Text | Self::Context | Self::MailAddress => false,
         }
     }
 
@@ -230,6 +237,10 @@ impl Kind {
             },
             Self::Word(words) if words.contains(&text) => Ok(()),
             Self::Word(words) => Err(Expected::OneOf(words)),
+            Self::MailAddress => match text.parse::<MailAddress>() {
+                Ok(_) => Ok(()),
+                Err(_) => expected("an address of mail, e.g. Acme <no-reply@acme.example>"),
+            },
             Self::Secret => text.parse::<super::SecretRef>().map(drop).map_err(Expected::Secret),
             Self::Context => match text.parse::<super::ContextName>() {
                 Ok(_) => Ok(()),

@@ -19,6 +19,7 @@ pub mod key;
 pub mod keys;
 pub mod local;
 pub mod log;
+pub mod mail;
 pub mod migrations;
 pub mod passwords;
 pub mod private;
@@ -41,6 +42,7 @@ pub use home::Home;
 pub use keys::KeySettings;
 pub use local::LocalSettings;
 pub use log::{LogFormat, LogSettings};
+pub use mail::{MailLogin, MailServerSettings, MailSettings, SmtpTls};
 pub use migrations::MigrationSettings;
 pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
@@ -76,6 +78,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// Where the API is served, and to whom.
     pub serve: ServeSettings,
+    /// The server that mail is handed to, and whom it is from.
+    pub mail: MailSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -219,16 +223,14 @@ impl Loaded {
             let cluster = server::read_cluster(&section("cluster"), &control)?;
             let store = StoreSettings::read(&section("store"))?;
             for file in [&control.ca_file, &cluster.ca_file].into_iter().flatten() {
-                // Whoever writes it says which server is the right one.
-                let untrusted = |reason| SettingsError::Untrusted {
-                    what: "certificate file",
-                    path: file.clone(),
-                    reason,
-                };
-                trust::check(file).map_err(untrusted)?;
+                check_certificates(file)?;
             }
             Target::Servers(Box::new(ServersSettings { control, cluster, store }))
         };
+        let mail = MailSettings::read(&section("mail"))?;
+        if let Some(file) = mail.server.as_ref().and_then(|server| server.ca_file.as_ref()) {
+            check_certificates(file)?;
+        }
         Ok(Settings {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
@@ -236,6 +238,7 @@ impl Loaded {
             tokens: TokenSettings::read(&section("tokens"), self.context.is_local()),
             passwords: PasswordSettings::read(&section("passwords")),
             serve: ServeSettings::read(&section("serve")),
+            mail,
             log: self.log(),
             context: self.context.clone(),
             home,
@@ -267,6 +270,13 @@ impl Loaded {
         let known = self.contexts().iter().map(ToString::to_string).collect();
         SettingsError::UnknownContext { name: name.to_string(), known, file: self.file.clone() }
     }
+}
+
+/// Whoever writes such a file says which server is the right one.
+fn check_certificates(file: &Path) -> Result<(), SettingsError> {
+    let untrusted =
+        |reason| SettingsError::Untrusted { what: "certificate file", path: file.to_owned(), reason };
+    trust::check(file).map_err(untrusted)
 }
 
 fn choose_context(sources: &Sources, values: &Values) -> Result<(ContextName, Origin), SettingsError> {

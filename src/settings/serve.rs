@@ -36,7 +36,7 @@ pub struct ServeSettings {
     /// Where the links of messages lead to, without a slash at its end; absent: the public URL. `{tenant}` in
     /// it stands for the tenant's slug.
     pub app_url: Option<String>,
-    /// Where messages are written to as files, for development.
+    /// Where messages are written to as files, where no mail server is set.
     pub mail_folder: Option<PathBuf>,
     /// Most sessions that one process holds open in tenants' databases.
     pub sessions: u32,
@@ -121,8 +121,10 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "mail_folder",
         kind: Kind::Path,
-        default: Default::Words("of the local stack its own; else none: messages wait in the outbox"),
-        help: "A folder to which messages are written as files, for development.",
+        default: Default::Words(
+            "none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox",
+        ),
+        help: "Used only where smtp_host is not set: messages are written here as files.",
     },
     Key {
         name: "sessions",

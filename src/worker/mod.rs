@@ -1,5 +1,25 @@
-//! What runs beside the API in the same process: the worker of operations. No rule, no SQL, no door.
+//! What runs beside the API, or alone: the workers of operations and jobs, and the relay. No rule, no SQL, no door.
 //!
-//! Start reading at [`operations`].
+//! Start reading at [`begin`]; what a kind of job does is in `registry.rs`.
 
+pub mod jobs;
 pub mod operations;
+pub mod registry;
+pub mod relay;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, Post};
+use registry::Registry;
+
+/// Begins all that goes on in the background, until it is told to stop; what is under way then is brought to an end
+/// within some seconds. Without a place for messages their events wait.
+pub fn begin(app: &App, post: Option<Post>, tasks: &TaskTracker, stop: &CancellationToken) {
+    tasks.spawn(operations::run(app.clone(), stop.clone()));
+    tasks.spawn(app.clone().sweep_files(stop.clone()));
+    if post.is_some() {
+        tasks.spawn(relay::run(app.clone(), stop.clone()));
+    }
+    tasks.spawn(jobs::run(app.clone(), Registry::new(post), stop.clone()));
+}

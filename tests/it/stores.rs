@@ -152,6 +152,8 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/inspection/store.rs: select name from control.scratch_databases where cluster = $1
     src/features/inspection/store.rs: select exists (select from control.templates where database_name =
     src/features/inspection/store.rs: select {}
+    src/features/jobs/store.rs: select
+    src/features/jobs/store.rs: select count(*) from (select
     src/features/placement/store.rs: select connections, system_id, (select case when is_called then
     src/features/placement/store.rs: with fits as ( select true as server,
     src/features/placement/template/store.rs: select database_name, owner_role, templates.state = 'ready' as ready,

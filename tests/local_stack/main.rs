@@ -9,6 +9,7 @@
 mod folders;
 mod kills;
 mod lifecycle;
+mod mailbox;
 mod support;
 
 use std::sync::Arc;

@@ -17,6 +17,8 @@ use super::usage;
 use crate::app::{App, CompletionSession};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{IamError, Realm, custom_fields, groups, permissions, roles, users};
+use crate::features::jobs::{self, JobFilter};
+use crate::features::messages;
 use crate::features::migrations;
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
@@ -186,6 +188,21 @@ pub fn operations() -> ArgValueCompleter {
     })
 }
 
+/// Completes the ids of jobs.
+#[must_use]
+pub fn jobs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
+        candidates(typed, waiting(job_ids(&loaded, prefix)))
+    })
+}
+
+/// Completes the kinds of jobs.
+#[must_use]
+pub fn job_kinds() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, [messages::SEND.name.to_owned()]))
+}
+
 /// The slugs that begin with `prefix`, at most [`MOST`]. Starts nothing that is not running.
 async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
@@ -209,6 +226,15 @@ async fn operation_ids(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let page = Page { page: 1, limit: 10_000 };
     let found = OperationView::list(&mut control, &Caller::System, &filter, page).await.unwrap_or_default();
     found.into_iter().map(|view| view.id.to_string()).filter(|id| id.starts_with(prefix)).collect()
+}
+
+/// The ids of the newest jobs that begin with `prefix`, at most [`MOST`].
+async fn job_ids(loaded: &Loaded, prefix: &str) -> Vec<String> {
+    let Ok(settings) = loaded.settings() else { return Vec::new() };
+    let Some(mut control) = App::open_for_completion(&settings).await else { return Vec::new() };
+    let (filter, page) = (JobFilter::default(), Page { page: 1, limit: 10_000 });
+    let found = jobs::list(&mut control, &Caller::System, &filter, page).await.unwrap_or_default();
+    found.into_iter().map(|job| job.id.to_string()).filter(|id| id.starts_with(prefix)).collect()
 }
 
 /// Waits for names on this thread, and not for long.

@@ -16,6 +16,8 @@ pub(super) fn platform(action: &PlatformAction) -> Line {
             Line::new("--config").arg(format!("COPY_OF_{name}")).and("…")
         }
         PlatformAction::ShowMasterKey => Line::new("secret status"),
+        PlatformAction::ListDeadJobs => Line::new("job list --state dead"),
+        PlatformAction::ListJobsOf(tenant) => Line::new("job list --tenant").arg(tenant),
         PlatformAction::TeachShell(Shell::Bash) => {
             Line::bare("echo 'source <(nexus completions bash)' >> ~/.bashrc")
         }
@@ -62,6 +64,7 @@ pub(super) fn local(action: &LocalAction) -> Line {
         LocalAction::StatusOfItsContext => Line::new("--context local local status"),
         LocalAction::Logs(None) => Line::new("local logs"),
         LocalAction::Logs(Some(part)) => Line::new("local logs").arg(part),
+        LocalAction::MailList => Line::new("local mail list"),
     }
 }
 

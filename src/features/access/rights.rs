@@ -78,6 +78,9 @@ rights! {
     TENANT_REPAIR "tenant:repair" "find out what is wrong with tenants, and repair it" [PROVISIONER SUPPORT];
     OPERATION_READ "operation:read" "see operations and batches" [PROVISIONER SUPPORT AUDITOR DEPLOYER];
     OPERATION_RESUME "operation:resume" "finish operations and roll them back" [PROVISIONER SUPPORT];
+    JOB_READ "job:read" "see jobs" [SUPPORT AUDITOR];
+    JOB_RETRY "job:retry" "retry failed jobs" [SUPPORT];
+    JOB_CANCEL "job:cancel" "cancel jobs" [SUPPORT];
     CLUSTER_READ "cluster:read" "see clusters" [PROVISIONER SUPPORT AUDITOR DEPLOYER];
     CLUSTER_CREATE "cluster:create" "register clusters" [];
     CLUSTER_UPDATE "cluster:update" "change clusters and their passwords" [];
@@ -134,18 +137,30 @@ pub static IDENTITY: [(&str, &[&str]); 7] = [
 pub static INIT: Right =
     Right { name: "settings:update", description: "set the platform up, or upgrade it", roles: None };
 
-/// Write the messages that wait in a realm's outbox.
+/// Turn the events of a realm's outbox into jobs.
+pub static RELAY: Right =
+    Right { name: "event:relay", description: "turn the events of outboxes into jobs", roles: None };
+
+/// Claim jobs, and say what came of them.
+pub static RUN_JOBS: Right = Right { name: "job:run", description: "run jobs", roles: None };
+
+/// Write messages to users, and send them.
 pub static DELIVER: Right =
-    Right { name: "message:deliver", description: "write the messages that wait in an outbox", roles: None };
+    Right { name: "message:deliver", description: "write messages to users, and send them", roles: None };
+
+/// Send a test of mail.
+pub static NOTIFY_TEST: Right =
+    Right { name: "notification:test", description: "send a message that tests mail", roles: None };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The migrations that register permissions of the platform.
-    const SEEDS: [&str; 2] = [
+    const SEEDS: [&str; 3] = [
         include_str!("../../../migrations/20261129080100_platform_rights.sql"),
         include_str!("../../../migrations/20261130130101_token_introspect.sql"),
+        include_str!("../../../migrations/20261201031100_jobs.sql"),
     ];
 
     /// The rows that statements of the migrations insert, without what stands around their texts.

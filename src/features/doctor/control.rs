@@ -195,6 +195,9 @@ async fn read(
     let read = recorded_master(control).await;
     seen.recorded = seen.take(read, (Group::Key, "recorded"), "master key").flatten();
     seen.findings.extend(work::operations(control).await);
+    let read = store::dead_jobs(control).await;
+    let dead = seen.take(read, (Group::Tenants, "jobs"), "jobs");
+    seen.findings.extend(dead.map(work::jobs));
     seen.findings.push(work::trash(control).await);
     seen.findings.push(work::audit(control).await);
     let read = store::templates(control, REALM.newest()).await;

@@ -196,6 +196,19 @@ pub(super) async fn old_operations(
     .await?)
 }
 
+/// Most dead jobs that are counted.
+pub(super) const MOST_DEAD: i64 = 1_000;
+
+/// How many jobs are dead, counted up to one more than [`MOST_DEAD`].
+pub(super) async fn dead_jobs(control: &mut PgConnection) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from (select from control.jobs where state = 'dead' limit $1) as dead",
+    )
+    .bind(MOST_DEAD + 1)
+    .fetch_one(control)
+    .await?)
+}
+
 /// The slugs of tenants in the trash whose time is over, at most ten. By the row's own fields, so
 /// that a control database that has no trash yet has nothing in it.
 pub(super) async fn overdue(control: &mut PgConnection) -> Result<Vec<String>, DbError> {

@@ -3,7 +3,7 @@
 use super::model::Group;
 use super::store;
 use crate::infra::db::PgConnection;
-use crate::kernel::hint::{AuditAction, OperationAction, TenantAction};
+use crate::kernel::hint::{AuditAction, OperationAction, PlatformAction, TenantAction};
 use crate::kernel::{ErrorKind, Finding};
 
 /// Minutes after which an operation should be over.
@@ -28,6 +28,20 @@ pub(super) async fn operations(control: &mut PgConnection) -> Vec<Finding> {
             })
             .collect(),
     }
+}
+
+/// Jobs whose last attempt failed: somebody has to retry or cancel them. `dead`: how many, of those that were counted.
+pub(super) fn jobs(dead: i64) -> Finding {
+    const NAME: &str = "jobs";
+    let found = match dead {
+        0 => return Finding::ok(Group::Tenants, NAME, "jobs", "none is dead"),
+        1 => "one job is dead: its last attempt failed".to_owned(),
+        many if many > store::MOST_DEAD => {
+            format!("more than {} jobs are dead: their last attempts failed", store::MOST_DEAD)
+        }
+        many => format!("{many} jobs are dead: their last attempts failed"),
+    };
+    Finding::warning(Group::Tenants, NAME, "jobs", found).fix(PlatformAction::ListDeadJobs)
 }
 
 /// Tenants in the trash whose time is over.

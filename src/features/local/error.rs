@@ -121,6 +121,16 @@ pub enum LocalError {
     #[failure(Unavailable, "local_does_not_stop")]
     #[hint("kill -9 {pid}")]
     DoesNotStop { what: &'static str, pid: i32 },
+    /// The mailbox for development holds no such message.
+    #[error("{}", match id { Some(id) => format!("no message begins with {id:?}"), None => "the mailbox is empty".to_owned() })]
+    #[failure(NotFound, "local_mail_not_found")]
+    #[hint(LocalAction::MailList)]
+    MailNotFound { id: Option<String> },
+    /// Several messages of the mailbox for development are meant.
+    #[error("{many} messages begin with {id:?}")]
+    #[failure(Conflict, "local_mail_ambiguous")]
+    #[hint("type more of it" => LocalAction::MailList)]
+    MailAmbiguous { id: String, many: usize },
     /// Someone else starts, stops or deletes the stack and does not finish.
     #[error("another process holds {}", .0.display())]
     #[failure(Busy, "local_busy")]

@@ -69,9 +69,14 @@ impl Layout {
         self.local.join("objects")
     }
 
-    /// Where the API writes messages to people, for development.
+    /// The messages of the mailbox for development.
     pub(super) fn mail(&self) -> PathBuf {
         self.local.join("mail")
+    }
+
+    /// The mailbox's port, remembered so that it stays the same.
+    pub(super) fn mail_port(&self) -> PathBuf {
+        self.local.join("mail.port")
     }
 
     pub(super) fn logs(&self) -> PathBuf {

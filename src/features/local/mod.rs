@@ -1,5 +1,5 @@
-//! The local stack: a private PostgreSQL and an S3 endpoint, started for the user and kept alive
-//! by one daemon.
+//! The local stack: a private PostgreSQL, an S3 endpoint and a mailbox for development, started for the
+//! user and kept alive by one daemon.
 //!
 //! Knows: where the parts lie on the machine, which server binaries there are, as whom PostgreSQL
 //! runs, how a part that died comes back. Knows nothing of tenants, and imports no other feature;
@@ -17,6 +17,7 @@ mod folders;
 mod layout;
 mod lock;
 mod logs;
+mod mailbox;
 mod postgres;
 mod probe;
 mod secrets;
@@ -33,4 +34,6 @@ pub use logs::LogSource;
 pub use postgres::version::PgVersion;
 pub use stack::{DaemonCommand, LocalStack, PostgresAddress, Running, S3Address};
 pub use state::PartState;
-pub use views::{DaemonView, PostgresView, S3View, StackState, StatusView};
+pub use views::{
+    DaemonView, MailTextView, MailView, MailboxView, PostgresView, S3View, StackState, StatusView,
+};

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -12,7 +13,7 @@ use crate::settings::Home;
 use super::layout::{self, Layout, POSTGRES_PORT, S3_REGION, SUPERUSER};
 use super::postgres::binaries;
 use super::postgres::version::PgVersion;
-use super::state::State;
+use super::state::{PartState, State};
 use super::{LocalError, secrets};
 
 /// The local stack under one home. Cheap to make and to clone; nothing happens until it is asked.
@@ -39,6 +40,8 @@ pub struct DaemonCommand {
 pub struct Running {
     pub postgres: PostgresAddress,
     pub s3: S3Address,
+    /// Where the mailbox takes mail over SMTP; none where it does not run.
+    pub mail: Option<SocketAddr>,
 }
 
 /// The database server of a running stack.
@@ -127,7 +130,11 @@ impl LocalStack {
             return Ok(None);
         };
         match (self.postgres_address(version), self.s3_address(port)) {
-            (Ok(postgres), Ok(s3)) => Ok(Some(Running { postgres, s3 })),
+            (Ok(postgres), Ok(s3)) => {
+                let mail = Some(&state.mail).filter(|mail| mail.state == PartState::Running);
+                let mail = mail.and_then(|mail| mail.port).map(layout::address);
+                Ok(Some(Running { postgres, s3, mail }))
+            }
             // A reset in this very moment takes the secrets away, and the daemon with them.
             (Err(error), _) | (_, Err(error)) => match State::of_living_daemon(&self.layout)? {
                 Some(_) => Err(error),

@@ -56,6 +56,20 @@ pub(super) struct S3Part {
     pub(super) last_error: Option<String>,
 }
 
+/// The daemon's word on the mailbox. One of an older version has none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct MailPart {
+    pub(super) state: PartState,
+    pub(super) port: Option<u16>,
+    pub(super) last_error: Option<String>,
+}
+
+impl Default for MailPart {
+    fn default() -> Self {
+        Self { state: PartState::Stopped, port: None, last_error: None }
+    }
+}
+
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
@@ -64,6 +78,8 @@ pub(super) struct State {
     pub(super) failure: Option<String>,
     pub(super) postgres: PostgresPart,
     pub(super) s3: S3Part,
+    #[serde(default)]
+    pub(super) mail: MailPart,
 }
 
 impl State {
@@ -75,6 +91,7 @@ impl State {
             failure: None,
             postgres: PostgresPart { state, pid: None, version: None, restarts: 0, last_error: None },
             s3: S3Part { state, port: None, restarts: 0, last_error: None },
+            mail: MailPart { state, ..MailPart::default() },
         }
     }
 
@@ -102,9 +119,10 @@ impl State {
         Ok(lives.then_some(state))
     }
 
-    /// Whether both parts answer.
+    /// Whether PostgreSQL and the S3 endpoint answer, and it is known where the mailbox is.
     pub(super) fn is_ready(&self) -> bool {
-        self.postgres.state == PartState::Running && self.s3.state == PartState::Running
+        let both = self.postgres.state == PartState::Running && self.s3.state == PartState::Running;
+        both && self.mail.state != PartState::Starting
     }
 }
 

@@ -7,7 +7,7 @@ use super::layout::{self, POSTGRES_PORT, S3_REGION};
 use super::postgres::version::PgVersion;
 use super::postgres::{binaries, cluster, orphan};
 use super::state::{PartState, State};
-use super::views::{DaemonView, PostgresView, S3View, StackState, StatusView};
+use super::views::{DaemonView, MailboxView, PostgresView, S3View, StackState, StatusView};
 use super::{LocalError, LocalStack, probe};
 
 impl LocalStack {
@@ -30,8 +30,9 @@ impl LocalStack {
         } else {
             StackState::Degraded
         };
+        let mail = self.mail_view(state.as_ref());
         let daemon = DaemonView { pid: state.map(|state| state.pid) };
-        Ok(StatusView { data_dir: self.layout.local().to_owned(), state: stack, daemon, postgres, s3 })
+        Ok(StatusView { data_dir: self.layout.local().to_owned(), state: stack, daemon, postgres, s3, mail })
     }
 
     /// The server programs that the stack runs on, or would: their folder and version.
@@ -81,6 +82,18 @@ impl LocalStack {
             None => {}
         }
         Ok(view)
+    }
+
+    /// Not asked whether it answers: what is sent to it says so.
+    fn mail_view(&self, state: Option<&State>) -> MailboxView {
+        let said = state.map(|state| &state.mail);
+        let remembered = || fs::read_to_string(self.layout.mail_port()).ok()?.trim().parse().ok();
+        let port: Option<u16> = said.and_then(|part| part.port).or_else(remembered);
+        MailboxView {
+            state: said.map_or(PartState::Stopped, |part| part.state),
+            smtp: port.map(|port| layout::address(port).to_string()),
+            last_error: said.and_then(|part| part.last_error.clone()),
+        }
     }
 
     async fn s3_view(&self, state: Option<&State>) -> S3View {

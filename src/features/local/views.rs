@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::postgres::version::PgVersion;
 use super::state::PartState;
@@ -31,6 +32,7 @@ pub struct StatusView {
     pub daemon: DaemonView,
     pub postgres: PostgresView,
     pub s3: S3View,
+    pub mail: MailboxView,
 }
 
 /// The process that keeps the parts alive.
@@ -76,4 +78,40 @@ pub struct S3View {
     pub restarts: u64,
     /// How it died last, or why it does not answer.
     pub last_error: Option<String>,
+}
+
+/// The mailbox for development.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailboxView {
+    pub state: PartState,
+    /// Where it takes mail over SMTP, e.g. `127.0.0.1:41234`; none before the first start.
+    pub smtp: Option<String>,
+    /// Why it does not run.
+    pub last_error: Option<String>,
+}
+
+/// A message in the mailbox for development.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailView {
+    /// Its file's name, without the ending.
+    pub id: String,
+    /// When it arrived.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// As its headers say.
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+}
+
+/// A message with what it says.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailTextView {
+    #[serde(flatten)]
+    pub mail: MailView,
+    pub text: String,
+    /// The page, where it has one.
+    pub html: Option<String>,
+    /// The file, which holds the whole message.
+    pub file: PathBuf,
 }

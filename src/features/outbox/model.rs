@@ -1,5 +1,6 @@
 //! Rows of the outbox.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::FromRow;
 use time::OffsetDateTime;
@@ -16,12 +17,32 @@ pub(in crate::features) struct NewEntry {
     pub(in crate::features) payload: Value,
 }
 
-/// A row that is to be delivered.
+/// A row as it waits.
 #[derive(Debug, FromRow)]
-pub(in crate::features) struct Entry {
+pub(in crate::features) struct Waiting {
     pub(in crate::features) id: Uuid,
     #[sqlx(rename = "type")]
     pub(in crate::features) kind: String,
+    /// Nothing where it is too long.
+    pub(in crate::features) payload: Option<String>,
+    pub(in crate::features) at: OffsetDateTime,
+}
+
+impl Waiting {
+    /// What is to be delivered; none where it cannot be read.
+    pub(in crate::features) fn entry(&self) -> Option<Entry> {
+        let payload = serde_json::from_str(self.payload.as_deref()?).ok()?;
+        Some(Entry { id: self.id, kind: self.kind.clone(), payload, at: self.at })
+    }
+}
+
+/// A row that is to be delivered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::features) struct Entry {
+    pub(in crate::features) id: Uuid,
+    #[serde(rename = "type")]
+    pub(in crate::features) kind: String,
     pub(in crate::features) payload: Value,
+    #[serde(with = "time::serde::rfc3339")]
     pub(in crate::features) at: OffsetDateTime,
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{Entry, NewEntry};
+use super::model::{NewEntry, Waiting};
 use crate::infra::db::{DbError, PgConnection};
 
 /// Writes rows, in the transaction of the change that they are about.
@@ -31,21 +31,33 @@ pub(in crate::features) async fn append(
     Ok(())
 }
 
-/// The oldest message to a person that is not delivered, for whoever delivers it in this transaction; those
-/// that others are at are passed over.
-pub(in crate::features) async fn next_message(realm: &mut PgConnection) -> Result<Option<Entry>, DbError> {
+/// The oldest that are not marked as delivered, up to so many. Whoever owns the database may have written what no
+/// check of ours would take: of what is longer than 15,000 bytes, or no JSON that can be read here, nothing is
+/// read. What is stored as more bytes than that is not even looked into.
+pub(in crate::features) async fn waiting(
+    realm: &mut PgConnection,
+    most: i64,
+) -> Result<Vec<Waiting>, DbError> {
     Ok(sqlx::query_as(
-        "select id, type, payload, at from nexus.outbox
-         where published_at is null and starts_with(type, 'mail.')
-         order by id limit 1 for update skip locked",
+        "select id, left(type, 100) as type, case when isfinite(at) then at else now() end as at,
+                case when pg_column_size(payload) <= 15000 then
+                     case when octet_length(payload::text) <= 15000 then payload::text end end as payload
+         from nexus.outbox where published_at is null order by id limit $1",
     )
-    .fetch_optional(realm)
+    .bind(most)
+    .fetch_all(realm)
     .await?)
 }
 
-/// A row is delivered.
-pub(in crate::features) async fn mark_published(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
-    sqlx::query("update nexus.outbox set published_at = now() where id = $1").bind(id).execute(realm).await?;
+/// Marks rows as delivered.
+pub(in crate::features) async fn mark_published(
+    realm: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<(), DbError> {
+    sqlx::query("update nexus.outbox set published_at = now() where id = any($1) and published_at is null")
+        .bind(ids)
+        .execute(realm)
+        .await?;
     Ok(())
 }
 
@@ -55,6 +67,7 @@ pub(in crate::features) async fn forget_published(realm: &mut PgConnection) -> R
         "delete from nexus.outbox using (select id from nexus.outbox order by id limit 500) as oldest
          where outbox.id = oldest.id and published_at < now() - interval '7 days'",
     )
+    .persistent(false)
     .execute(realm)
     .await?;
     Ok(())

@@ -23,6 +23,7 @@ use crate::features::iam::{Subject, UserRef};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::PgConnection;
+use crate::kernel::ids::is_turn_to_forget;
 use crate::kernel::{Caller, Email, RealmRef, Reason};
 
 /// How often a key is opened again that was retired meanwhile.
@@ -342,11 +343,6 @@ impl Tokens {
         }
         Err(TokenError::NoActiveKey(key.public().algorithm()))
     }
-}
-
-/// Whether those are forgotten with a token that have been over for a month: with one of 128, by its random part.
-fn is_turn_to_forget(token: Uuid) -> bool {
-    token.as_bytes()[15] & 0x7f == 0
 }
 
 /// Writes into the realm's own log that somebody is about to act as one of its users.

@@ -30,6 +30,7 @@ mod sessions;
 mod size;
 mod template;
 mod watching;
+mod written;
 
 use adopted::realm_scripts;
 pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role, weaken_app_role};
@@ -64,3 +65,4 @@ pub use sessions::{close_logins, fence, lets_in, logins_closed, name_session, op
 pub use size::{database_bytes, tables_and_rows};
 pub use template::{SetOfFiles, build_template, drop_template};
 pub use watching::{Held, Locks, database_ids, database_sizes, process_of, table_files};
+pub use written::rows_inserted;

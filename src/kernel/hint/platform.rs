@@ -23,6 +23,10 @@ actions! {
         UseCopyOfSettings(String),
         /// Show which master key secrets are sealed with.
         ShowMasterKey,
+        /// List the jobs that wait for a person.
+        ListDeadJobs,
+        /// List a tenant's jobs.
+        ListJobsOf(TenantId),
         /// Let a shell complete what is typed.
         TeachShell(Shell),
         /// Run statements on a server.
@@ -72,6 +76,8 @@ actions! {
         StatusOfItsContext,
         /// Its log, or that of a part of it.
         Logs(Option<String>),
+        /// List the messages of its mailbox.
+        MailList,
     }
 }
 

@@ -99,7 +99,7 @@ fn read_whole(world: &World, (database, schema): (&str, &str)) -> Vec<String> {
     world.sql("postgres", &end);
     let read = format!(
         "select relname || ' ' || seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables
-         where schemaname = '{schema}' and seq_tup_read + coalesce(idx_tup_fetch, 0) > 20000 order by relname"
+         where schemaname = '{schema}' and seq_tup_read + coalesce(idx_tup_fetch, 0) > 50000 order by relname"
     );
     let found = world.sql(database, &read);
     world.sql(database, "select pg_stat_reset()");

@@ -85,7 +85,9 @@ impl Post {
     pub fn nothing_waits(&self) {
         let waiting = "select count(*) from nexus.outbox where published_at is null";
         let end = Instant::now() + TIMEOUT;
-        while self.sql(waiting) != ["0"] {
+        while self.sql(waiting) != ["0"]
+            || self.world.control_sql("select count(*) from control.jobs") != ["0"]
+        {
             assert!(Instant::now() < end, "messages wait");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -195,10 +197,12 @@ fn killed_between_the_file_and_the_mark_the_same_file_is_written_again() {
     server.change("POST", "/users?invite=true", &ann, &json!({ "email": "bob@acme.example" })).ok();
     drop(server);
     with_mailbox(&world);
-    world.killed_at("mail.file.written", &["serve", "--bind", "127.0.0.1:0"]);
+    world.killed_at("message.file.written", &["serve", "--bind", "127.0.0.1:0"]);
     let before = (files(&world), token_of(&messages(&world, 1)[0]));
-    let unpublished = "select count(*) from nexus.outbox where published_at is null";
-    assert_eq!(sql(&world, unpublished), ["1"]);
+    // As if the time of its lease were over.
+    let held =
+        "update control.jobs set due_at = clock_timestamp() where state = 'running' returning attempts";
+    assert_eq!(world.control_sql(held), ["1"]);
     let post = Post { server: Post::serve(&world), world };
     post.nothing_waits();
     let after = (files(&post.world), token_of(&post.last(1)));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{acme_and_token, call, operator, operator_token, user};
 use crate::support::world::World;
@@ -133,6 +134,8 @@ fn reading_changes_nothing() {
     let field = json!({ "applies_to": "users", "name": "team", "type": "text" });
     let field =
         server.change("POST", "/custom-fields", &token, &field).ok()["id"].as_str().unwrap().to_owned();
+    crate::jobs::write(&world, 1, (Uuid::nil(), "now() + interval '1 day'"));
+    let job_id = world.control_sql("select id from control.jobs").remove(0);
     let before = all_but_counts(&world);
     let mut seen = 0;
     for (path, method, operation) in operations(&page) {
@@ -140,7 +143,7 @@ fn reading_changes_nothing() {
             continue;
         }
         let is_operators =
-            ["/tenants", "/operations", "/clusters", "/stores", "/migrations", "/audit/platform"]
+            ["/tenants", "/operations", "/jobs", "/clusters", "/stores", "/migrations", "/audit/platform"]
                 .iter()
                 .any(|collection| path.starts_with(collection));
         let id = match path.split('/').nth(1) {
@@ -149,6 +152,7 @@ fn reading_changes_nothing() {
             Some("custom-fields") => &field,
             Some("tenants") => "acme",
             Some("operations") => &operation_id,
+            Some("jobs") => &job_id,
             _ => &bob,
         };
         let mut address = path.replace("{id}", id).replace("{role}", "Admin").replace("{group}", "Office");

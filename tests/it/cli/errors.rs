@@ -26,7 +26,7 @@ fn a_word_of_another_tool_names_what_there_is_and_never_what_destroys() {
         (&["tenant", "remove", "acme"], "nexus tenant --help"),
         (&["cluster", "remov", "eu1"], "nexus cluster --help"),
         (&["local", "rest"], "nexus local --help"),
-        (&["worker"], "nexus --help"),
+        (&["workflow"], "nexus --help"),
         (&["tenant", "delete", "acme", "--purg"], "nexus tenant delete --help"),
         (&["tenant", "suspend", "--al", "--reason", "x"], "nexus tenant suspend --help"),
         (

@@ -60,7 +60,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.serve.public_url		default: http:// or https:// and the address that is listened on
     context.local.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.local.serve.app_url		default: public_url
-    context.local.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
+    context.local.serve.mail_folder		default: none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox
     context.local.serve.sessions	32	default
     context.local.serve.timeout_seconds	30	default
     context.local.serve.body_kib	1024	default
@@ -71,6 +71,15 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.serve.passwords_a_minute	30	default
     context.local.serve.sessions_a_minute	120	default
     context.local.serve.requests_a_minute	6000	default
+    context.local.mail.smtp_host		default: in context local the stack's own mailbox; else none: no mail is sent
+    context.local.mail.smtp_port		default: 587 with starttls, 465 with implicit, 25 with none
+    context.local.mail.smtp_tls		default: implicit on port 465, else starttls
+    context.local.mail.smtp_plaintext	refuse	default
+    context.local.mail.smtp_user		default: none: without a login
+    context.local.mail.smtp_password		default: none
+    context.local.mail.smtp_ca_file		default: the system's certificates
+    context.local.mail.from		default: required where smtp_host is set
+    context.local.mail.reply_to		default: none: replies go to from
     --- exit 0
     ");
 }
@@ -126,7 +135,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.serve.public_url		default: http:// or https:// and the address that is listened on
     context.prod.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.prod.serve.app_url		default: public_url
-    context.prod.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
+    context.prod.serve.mail_folder		default: none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox
     context.prod.serve.sessions	32	default
     context.prod.serve.timeout_seconds	30	default
     context.prod.serve.body_kib	1024	default
@@ -137,6 +146,15 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.serve.passwords_a_minute	30	default
     context.prod.serve.sessions_a_minute	120	default
     context.prod.serve.requests_a_minute	6000	default
+    context.prod.mail.smtp_host		default: in context local the stack's own mailbox; else none: no mail is sent
+    context.prod.mail.smtp_port		default: 587 with starttls, 465 with implicit, 25 with none
+    context.prod.mail.smtp_tls		default: implicit on port 465, else starttls
+    context.prod.mail.smtp_plaintext	refuse	default
+    context.prod.mail.smtp_user		default: none: without a login
+    context.prod.mail.smtp_password		default: none
+    context.prod.mail.smtp_ca_file		default: the system's certificates
+    context.prod.mail.from		default: required where smtp_host is set
+    context.prod.mail.reply_to		default: none: replies go to from
     --- exit 0
     ");
 }

@@ -232,6 +232,24 @@ fn an_operation_that_was_left_lying() {
 }
 
 #[test]
+fn jobs_that_are_dead() {
+    let world = World::new();
+    assert_eq!(examined(&world).one("tenants.jobs", "ok").0, "none is dead");
+    world.control_sql(
+        "insert into control.jobs (id, tenant_id, kind, payload, priority, max_attempts, state, attempts)
+         select gen_random_uuid(), '00000000-0000-0000-0000-000000000000', 'test.nothing', '{}', 5, 3, 'dead', 3
+         from generate_series(1, 2)",
+    );
+    let seen = examined(&world);
+    assert_eq!(seen.code, 0);
+    let (found, fix) = seen.one("tenants.jobs", "warning");
+    assert_eq!(
+        (found.as_str(), fix.as_str()),
+        ("2 jobs are dead: their last attempts failed", "nexus job list --state dead")
+    );
+}
+
+#[test]
 fn an_audit_log_whose_head_is_gone() {
     let world = World::new();
     world.control_sql("delete from control.audit_head");

@@ -73,6 +73,7 @@ fn a_healthy_installation_is_all_ok() {
     control.age ok
     control.record ok
     tenants.operations ok
+    tenants.jobs ok
     tenants.trash ok
     audit.head ok
     cluster.reachable ok

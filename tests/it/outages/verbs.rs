@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Verbs of the grammar that need no server, or of which one test cannot know the end.
-const NO_SERVER: [&str; 19] = [
+const NO_SERVER: [&str; 23] = [
     // They run the parts themselves, and have limits and tests of their own (tests/local_stack).
     "local up",
     "local down",
@@ -11,8 +11,14 @@ const NO_SERVER: [&str; 19] = [
     "local logs",
     "local reset",
     "local daemon",
-    // It waits for requests.
+    // Files of this machine.
+    "local mail list",
+    "local mail show",
+    // A mail server alone: tests/it/mail.
+    "notify test",
+    // They wait for requests, and for jobs.
     "serve",
+    "worker",
     // psql waits as psql does.
     "local psql",
     "tenant psql",
@@ -70,6 +76,10 @@ pub const VERBS: &[(&str, &str)] = &[
     ("operation show", "00000000-0000-7000-8000-000000000000"),
     ("operation resume", ""),
     ("operation rollback", "00000000-0000-7000-8000-000000000000"),
+    ("job list", ""),
+    ("job show", "00000000-0000-7000-8000-000000000000"),
+    ("job retry", "00000000-0000-7000-8000-000000000000"),
+    ("job cancel", "00000000-0000-7000-8000-000000000000"),
     ("migrate set add", "{} --source {folder}"),
     ("migrate set list", ""),
     ("migrate set show", "shop"),

@@ -28,13 +28,16 @@ use nexus::features::tokens::{
     Revocation, TokenError, Verifier,
 };
 use nexus::features::usage::{self, Month};
-use nexus::features::{audit, business, doctor, files, mailbox, migrations};
+use nexus::features::{audit, business, doctor, files, jobs, messages, migrations, notifications, relay};
 use nexus::infra::crypto::signing::Algorithm;
+use nexus::infra::smtp::SmtpServer;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{
-    AnyFailure, Caller, Description, Expected, Labels, OperationId, Page, Progress, SecretString, Total,
+    AnyFailure, Caller, Description, Expected, JobId, Labels, OperationId, Page, Progress, SecretString,
+    Total,
 };
+use nexus::settings::SmtpTls;
 use serde_json::Map;
 use time::OffsetDateTime;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
@@ -85,6 +88,18 @@ macro_rules! rows {
             }),
         }),*]
     };
+}
+
+fn job(thing: &Thing) -> jobs::ClaimedJob {
+    jobs::ClaimedJob {
+        id: JobId::new(),
+        kind: messages::SEND.name.to_owned(),
+        tenant: thing.row.id,
+        payload: serde_json::Value::Null,
+        attempt: 1,
+        fence: 1,
+        asked_again: false,
+    }
 }
 
 fn this_month() -> Month {
@@ -490,6 +505,19 @@ fn platform() -> Vec<Row> {
             OperationView::show(&mut d.app.control, c, OperationId::new());
         Platform "provisioning::OperationView::page" "operation:read" |d, c, t|
             OperationView::page(&mut d.app.control, c, &OperationFilter::default(), (PAGE, Total::Exact));
+        Platform "jobs::list" "job:read" |d, c, t|
+            jobs::list(&mut d.app.control, c, &jobs::JobFilter::default(), PAGE);
+        Platform "jobs::page" "job:read" |d, c, t|
+            jobs::page(&mut d.app.control, c, &jobs::JobFilter::default(), (PAGE, Total::Exact));
+        Platform "jobs::show" "job:read" |d, c, t| jobs::show(&mut d.app.control, c, JobId::new());
+        Platform "jobs::retry" "job:retry" |d, c, t| jobs::retry(&mut d.app.control, c, JobId::new());
+        Platform "jobs::cancel" "job:cancel" |d, c, t| jobs::cancel(&mut d.app.control, c, JobId::new());
+        Machine "jobs::wake" "job:run" |d, c, t| jobs::wake(&mut d.app.control, c);
+        Machine "jobs::claim" "job:run" |d, c, t|
+            jobs::claim(&mut d.app.control, c, t.row.id.uuid(), (1, &[messages::SEND.name]));
+        Machine "jobs::renew" "job:run" |d, c, t|
+            jobs::renew(&mut d.app.control, c, (t.row.id.uuid(), &[(JobId::new(), 1)]));
+        Machine "jobs::settle" "job:run" |d, c, t| jobs::settle(&mut d.app.control, c, &[]);
         Platform "provisioning::Watches::watch" "operation:read" |d, c, t| async move {
             let watches = d.app.app.watches();
             watches.watch(&mut d.app.control, c, OperationId::new()).await
@@ -771,11 +799,21 @@ fn of_tokens() -> Vec<Row> {
                 other => other.map(drop),
             }
         };
-        Machine "mailbox::deliver" "message:deliver" |d, c, t| async move {
-            let folder = std::env::temp_dir().join("nexus-no-mailbox");
-            let mailbox = mailbox::Mailbox { folder, links: mailbox::Links::of("http://x.example") };
-            mailbox::deliver(&mut d.realm, c, &mailbox).await
+        Machine "notifications::test" "notification:test" |d, c, t| async move {
+            // Nobody listens there, and nothing of the platform is needed: whoever may, sees that.
+            let _ = d;
+            let (host, port) = ("127.0.0.1".to_owned(), 9);
+            let server = SmtpServer { host, port, tls: SmtpTls::None, login: None, ca_file: None };
+            let mailer = notifications::Mailer::new(server, "a@x.example".parse().unwrap(), None);
+            notifications::test(&mailer, c, &"b@x.example".parse().unwrap()).await
         };
+        Machine "messages::write" "message:deliver" |d, c, t| async move {
+            let links = messages::Links::of("http://x.example", "x@x.example".parse().unwrap(), None);
+            messages::write(&mut d.realm, c, &job(t), &links).await
+        };
+        Machine "relay::relay" "event:relay" |d, c, t| relay::relay(&mut d.realm, c, t.row.id.uuid());
+        Machine "relay::tenants_of" "event:relay" |d, c, t|
+            relay::tenants_of(&mut d.app.control, c, ("default", &[]));
         Machine "tokens::DevelopmentKey::mint" "token:create" |d, c, t| async move {
             let email = t.subject.email.parse().unwrap();
             d.development.mint(c, (Some("acme"), &email), &NewToken::default())

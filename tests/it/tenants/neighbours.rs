@@ -6,9 +6,10 @@ use crate::outages::verbs::VERBS;
 use crate::support::world::World;
 
 /// Verbs that name it: they change nothing.
-const READS: [&str; 23] = [
+const READS: [&str; 24] = [
     "tenant show",
     "operation list",
+    "job list",
     "migrate status",
     "user list",
     "user show",

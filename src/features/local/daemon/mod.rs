@@ -3,6 +3,7 @@
 
 mod deaths;
 mod locks_part;
+mod mail_part;
 mod postgres_part;
 mod s3_part;
 
@@ -178,6 +179,7 @@ async fn keep(
     let stack = LocalStack::new(Home::new(layout.home()));
     let locks = locks_part::guard(move || stack.postgres_address(version), stop.clone());
     let locks = tokio::spawn(locks);
+    let mail = tokio::spawn(mail_part::keep(layout.clone(), Arc::clone(board), stop.clone()));
     let mut result = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended =
@@ -188,6 +190,8 @@ async fn keep(
         }
     }
     locks.abort();
+    // It finishes what it is being sent: the token is cancelled by now.
+    let _ = mail.await;
     result
 }
 

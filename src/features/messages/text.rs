@@ -2,41 +2,37 @@
 
 use std::time::SystemTime;
 
-use lettre::message::header::{ContentTransferEncoding, ContentType};
-use lettre::message::{Body, Mailbox as Address, Message as Mail};
 use secrecy::ExposeSecret;
 
 use crate::features::iam::{Letter, Message};
 use crate::features::outbox::Entry;
-use crate::kernel::RealmRef;
+use crate::infra::smtp::{MessageError, NewMessage, Outgoing};
+use crate::kernel::email::EmailError;
+use crate::kernel::{Email, MailAddress, RealmRef};
 
-/// Whom messages are from, in a mailbox for development.
-const SENDER: (&str, &str) = ("Nexus", "nexus@localhost.localdomain");
-
-/// How long a line of a message may be, without its end (RFC 5322, section 2.1.1).
-const LONGEST_LINE: usize = 998;
-
-/// Where the links of messages lead to.
+/// Where the links of messages lead to, and whom messages are from.
 #[derive(Debug, Clone)]
 pub struct Links {
     /// The address of the app, without a slash at its end; `{tenant}` in it stands for a tenant's slug.
     base: String,
+    from: MailAddress,
+    reply_to: Option<MailAddress>,
 }
 
 /// A message that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TextError {
     #[error("its address is none that mail is sent to: {0}")]
-    Address(#[from] lettre::address::AddressError),
-    #[error("it is not a message: {0}")]
-    Message(#[from] lettre::error::Error),
+    Address(#[from] EmailError),
+    #[error(transparent)]
+    Message(#[from] MessageError),
 }
 
 impl Links {
-    /// Of an app's address.
+    /// Of an app's address, in messages from somebody.
     #[must_use]
-    pub fn of(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned() }
+    pub fn of(base: &str, from: MailAddress, reply_to: Option<MailAddress>) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), from, reply_to }
     }
 
     /// What lets in stands behind the '#': no browser sends that to a server, and no log or scanner of mail that
@@ -55,24 +51,31 @@ impl Links {
         place: &RealmRef,
         entry: &Entry,
         letter: &Letter,
-    ) -> Result<Vec<u8>, TextError> {
-        let (subject, body) = self.words(place, letter);
-        let mail = Mail::builder()
-            .message_id(Some(format!("<{}@localhost.localdomain>", entry.id)))
-            .date(SystemTime::from(entry.at))
-            .from(Address::new(Some(SENDER.0.to_owned()), SENDER.1.parse()?))
-            .to(Address::new(None, letter.to.parse()?))
-            .subject(subject)
-            .header(ContentType::TEXT_PLAIN)
-            .body(plain(body))?;
-        Ok(mail.formatted())
+    ) -> Result<Outgoing, TextError> {
+        let (subject, text) = self.words(place, letter);
+        let message = NewMessage {
+            id: &entry.id.to_string(),
+            at: SystemTime::from(entry.at),
+            from: &self.from,
+            reply_to: self.reply_to.as_ref(),
+            to: &MailAddress::from(letter.to.parse::<Email>()?),
+            subject: &subject,
+            text: &text,
+            html: None,
+            // RFC 3834, section 5: no answer from a program.
+            headers: &[("Auto-Submitted", "auto-generated")],
+        };
+        Ok(message.build()?)
     }
 
     fn words(&self, place: &RealmRef, letter: &Letter) -> (String, String) {
         let at = place.slug.as_deref().unwrap_or("the platform");
         let link = |page: &str| self.link(place, page, letter);
-        let hours = |hours: u64| if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
-        let within = hours(letter.hours);
+        let within = match letter.hours {
+            1 => "one hour".to_owned(),
+            hours if hours > 24 && hours % 24 == 0 => format!("{} days", hours / 24),
+            hours => format!("{hours} hours"),
+        };
         match letter.message {
             Message::Invitation => (
                 format!("You are invited to {at}"),
@@ -97,24 +100,14 @@ impl Links {
                 ),
             ),
             Message::PasswordReset => (
-                format!("A new password for {at}"),
+                format!("Reset your password for {at}"),
                 format!(
-                    "Somebody, perhaps you, asked for a new password at {at}. Set it within {within}:\r\n\r\n{}\
-                     \r\n\r\nIf it was not you, there is nothing to do: your password is as it was.\r\n",
+                    "Somebody, perhaps you, asked to reset your password at {at}. Set a new one within {within}:\r\n\r\n{}\
+                     \r\n\r\nIf it was not you, there is nothing to do: your password was not changed.\r\n",
                     link("reset-password")
                 ),
             ),
         }
-    }
-}
-
-/// A text as it is, where mail takes it so: whoever reads the file sees the link, and not its '=' encoded.
-fn plain(text: String) -> Body {
-    let fits = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
-    if fits {
-        Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
-    } else {
-        Body::new(text)
     }
 }
 
@@ -128,6 +121,10 @@ mod tests {
     use super::*;
     use crate::kernel::TenantId;
 
+    fn links(base: &str) -> Links {
+        Links::of(base, "Nexus <nexus@localhost.localdomain>".parse().unwrap(), None)
+    }
+
     fn written(links: &Links, to: &str) -> Result<String, TextError> {
         let place = RealmRef { id: TenantId::new(), slug: Some("acme".to_owned()) };
         let entry = Entry {
@@ -138,18 +135,19 @@ mod tests {
         };
         let token = Some(SecretString::from("nxi_x"));
         let letter = Letter { message: Message::Invitation, to: to.to_owned(), token, hours: 168 };
-        links.message(&place, &entry, &letter).map(|text| String::from_utf8(text).unwrap())
+        links.message(&place, &entry, &letter).map(|mail| String::from_utf8(mail.content).unwrap())
     }
 
     #[test]
     fn a_message_has_its_headers_and_a_link_whose_token_no_server_sees() {
-        let text = written(&Links::of("https://{tenant}.app.example/"), "bob@acme.example").unwrap();
+        let text = written(&links("https://{tenant}.app.example/"), "bob@acme.example").unwrap();
         for part in [
             "Message-ID: <00000000-0000-0000-0000-000000000000@localhost.localdomain>\r\n",
             "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n",
             "To: bob@acme.example\r\n",
             "Subject: You are invited to acme\r\n",
-            "\r\n\r\nYou are invited to acme. Set your password within 168 hours:\r\n\r\n\
+            "Auto-Submitted: auto-generated\r\n",
+            "\r\n\r\nYou are invited to acme. Set your password within 7 days:\r\n\r\n\
              https://acme.app.example/invitation#tenant=acme&token=nxi_x\r\n",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
@@ -158,6 +156,6 @@ mod tests {
 
     #[test]
     fn an_address_that_would_be_more_than_one_header_is_none() {
-        assert!(written(&Links::of("https://x.example"), "bob@acme.example\r\nBcc: eve@x.example").is_err());
+        assert!(written(&links("https://x.example"), "bob@acme.example\r\nBcc: eve@x.example").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Something that is kept in memory. What was read before a change is not kept after it.
 #[derive(Default)]
-pub(super) struct Kept<T>(Mutex<State<T>>);
+pub(super) struct Cache<T>(Mutex<State<T>>);
 
 #[derive(Default)]
 struct State<T> {
@@ -16,19 +16,19 @@ struct State<T> {
 /// A moment before something is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "what is read is kept by this"]
-pub(super) struct Reading {
+pub(super) struct CacheTicket {
     changes: u64,
 }
 
-impl<T> Kept<T> {
+impl<T> Cache<T> {
     /// What is looked for, or leave to keep it once it was read, which begins now.
-    pub(super) fn look<R>(&self, look: impl FnOnce(&T) -> Option<R>) -> Result<R, Reading> {
+    pub(super) fn get<R>(&self, look: impl FnOnce(&T) -> Option<R>) -> Result<R, CacheTicket> {
         let state = self.state();
-        look(&state.value).ok_or(Reading { changes: state.changes })
+        look(&state.value).ok_or(CacheTicket { changes: state.changes })
     }
 
     /// Keeps what was read, unless something was changed since the reading began.
-    pub(super) fn keep<R>(&self, reading: Reading, keep: impl FnOnce(&mut T) -> R) {
+    pub(super) fn keep<R>(&self, reading: CacheTicket, keep: impl FnOnce(&mut T) -> R) {
         let mut state = self.state();
         if state.changes == reading.changes {
             keep(&mut state.value);
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let keys = Kept::<HashMap<&str, &str>>::default();
-        let kept = || keys.look(|keys| keys.get("acme").copied());
+        let keys = Cache::<HashMap<&str, &str>>::default();
+        let kept = || keys.get(|keys| keys.get("acme").copied());
         let before = kept().unwrap_err();
         keys.change(|keys| keys.remove("acme"));
         let after = kept().unwrap_err();

@@ -1,4 +1,4 @@
-//! What can go wrong with the mailbox.
+//! What can go wrong with messages.
 
 use crate::features::access::AccessError;
 use crate::features::iam::IamError;
@@ -6,9 +6,9 @@ use crate::infra::db::DbError;
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::Failure;
 
-/// Messages could not be written.
+/// A message could not be written or sent.
 #[derive(Debug, thiserror::Error, Failure)]
-pub enum MailboxError {
+pub enum MessageError {
     /// The caller may not.
     #[error(transparent)]
     #[failure(transparent)]
@@ -21,6 +21,10 @@ pub enum MailboxError {
     #[error("the writing of a message was stopped")]
     #[failure(Interrupted, "interrupted")]
     Stopped,
+    /// Another process has taken the message over.
+    #[error("another process has taken the message over")]
+    #[failure(Busy, "message_taken_over")]
+    Elsewhere,
     /// The users of the realm.
     #[error(transparent)]
     #[failure(transparent)]

@@ -1,0 +1,187 @@
+//! Realms whose outboxes have events: which they are, and how they are relayed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::App;
+use crate::features::placement::{self, Cluster};
+use crate::features::relay::{self, Relayed};
+use crate::features::tenants::TenantRef;
+use crate::infra::cluster;
+use crate::infra::db::PgConnection;
+use crate::kernel::{AnyFailure, Caller, TenantId};
+
+/// How often the register of servers is read.
+const LEARN_PERIOD: Duration = Duration::from_secs(5);
+/// When a server that did not answer is asked again; and the same of one with a budget of sessions, where none is held.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long an answer may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one more session is waited for where the server has a budget.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Realms in which this process has written events.
+#[derive(Debug, Default)]
+pub(super) struct Doorbell {
+    rung: Mutex<BTreeSet<TenantId>>,
+    bell: Notify,
+}
+
+impl Doorbell {
+    pub(super) fn ring(&self, realm: TenantId) {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner).insert(realm);
+        self.bell.notify_one();
+    }
+}
+
+impl App {
+    /// Says that there are events in a realm, after the commit.
+    pub fn ring(&self, realm: TenantId) {
+        self.shared().doorbell.ring(realm);
+    }
+
+    /// The realms of which that was said since this was asked last, once there are some.
+    pub async fn rung(&self) -> BTreeSet<TenantId> {
+        let doorbell = &self.shared().doorbell;
+        doorbell.bell.notified().await;
+        std::mem::take(&mut *doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Relays the events of a realm; none are relayed of a tenant that is not in use: they wait.
+    ///
+    /// # Errors
+    /// When a server does not answer; where the tenant's queue is full.
+    pub async fn relay(&self, realm: TenantId, owner: Uuid) -> Result<Relayed, AnyFailure> {
+        let tenant = match realm {
+            TenantId::PLATFORM => None,
+            id => match self.tenant(&TenantRef::Id(id)).await? {
+                Some(tenant) => Some(tenant),
+                None => return Ok(Relayed::Events(0)),
+            },
+        };
+        let mut realm = self.realm(tenant.as_deref()).await?;
+        Ok(relay::relay(&mut realm, &Caller::System, owner).await?)
+    }
+}
+
+/// Watches which tenants' databases are written to, with one session a server and one statement for all of its
+/// databases.
+pub struct Writings {
+    app: App,
+    servers: BTreeMap<String, Server>,
+    learned: Option<Instant>,
+}
+
+/// A server, and what was seen there.
+struct Server {
+    cluster: Cluster,
+    /// Most sessions of the whole platform there.
+    budget: Option<i32>,
+    session: Option<PgConnection>,
+    /// Rows inserted into each database; nothing where it was not asked since it last broke off.
+    seen: HashMap<String, i64>,
+    /// It is not asked before.
+    next: Instant,
+}
+
+impl Writings {
+    /// Of all servers.
+    #[must_use]
+    pub fn of(app: &App) -> Self {
+        Self { app: app.clone(), servers: BTreeMap::new(), learned: None }
+    }
+
+    /// The tenants whose databases were written to since this was asked last. The first time, and after a server did
+    /// not answer, all of its tenants.
+    pub async fn look(&mut self) -> Vec<TenantId> {
+        if self.learned.is_none_or(|at| at.elapsed() >= LEARN_PERIOD) {
+            match self.learn().await {
+                Ok(()) => self.learned = Some(Instant::now()),
+                Err(failure) => tracing::debug!(%failure, "cannot read which servers there are"),
+            }
+        }
+        let mut tenants = Vec::new();
+        for (name, server) in &mut self.servers {
+            if server.next > Instant::now() {
+                continue;
+            }
+            let looked = tokio::time::timeout(LOOK_TIMEOUT, server.look(&self.app, name)).await;
+            match looked {
+                Ok(Ok(found)) => tenants.extend(found),
+                Ok(Err(failure)) => {
+                    tracing::debug!(server = name, %failure, "cannot read where something was written");
+                    server.lost();
+                }
+                Err(_) => server.lost(),
+            }
+        }
+        tenants
+    }
+
+    /// Brings up to date which servers there are, and where.
+    async fn learn(&mut self) -> Result<(), AnyFailure> {
+        let mut control = self.app.control().await?;
+        let names = placement::cluster_names(&mut control, &Caller::System).await?;
+        self.servers.retain(|name, _| names.contains(name));
+        let placement = &self.app.shared().provisioning.placement;
+        for name in names {
+            // One that cannot be read keeps no other from being asked.
+            let Ok(cluster) = placement.cluster(&mut control, &name).await else { continue };
+            let budget = placement.budget(&mut control, &name).await?;
+            match self.servers.get_mut(&name) {
+                Some(server) if server.cluster.admin.display() == cluster.admin.display() => {
+                    (server.cluster, server.budget) = (cluster, budget);
+                }
+                _ => {
+                    let (session, seen) = (None, HashMap::new());
+                    let server = Server { cluster, budget, session, seen, next: Instant::now() };
+                    self.servers.insert(name, server);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// What was written to before the session broke is not known: all of it counts as changed.
+    fn lost(&mut self) {
+        (self.session, self.seen) = (None, HashMap::new());
+        self.next = Instant::now() + PAUSE;
+    }
+
+    async fn look(&mut self, app: &App, name: &str) -> Result<Vec<TenantId>, AnyFailure> {
+        let mut session = if let Some(session) = self.session.take() {
+            session
+        } else {
+            let until = Instant::now() + PLACE_TIMEOUT;
+            let place = app.shared().budgets.place(name, self.budget, until).await?;
+            self.cluster.admin.connect_reading("nexus:relay").await?.counted(place)
+        };
+        let now = cluster::rows_inserted(&mut session).await?;
+        // Of a budget nothing is held that a request or a creation may need.
+        if self.budget.is_none() {
+            self.session = Some(session);
+        } else {
+            self.next = Instant::now() + PAUSE;
+        }
+        let changed: Vec<String> = now
+            .iter()
+            .filter(|(name, rows)| self.seen.get(*name) != Some(*rows))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenants =
+            relay::tenants_of(&mut *app.control().await?, &Caller::System, (name, &changed)).await?;
+        // Not before its tenants are known.
+        self.seen = now;
+        Ok(tenants)
+    }
+}

@@ -1,0 +1,252 @@
+//! Messages to users: written when their job runs, with a token made at that moment, and handed to a mail server, or
+//! for development to a folder.
+//!
+//! A process feature. Mail that a server accepted is not sent twice: before a message goes out its row says `sending`,
+//! and where nobody wrote what came of it, it is `unknown`, which a person decides about. The realm's session is given
+//! back before anything is sent: [`write`], then [`send_written`].
+
+mod error;
+mod model;
+mod store;
+mod text;
+
+use std::path::Path;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use error::MessageError;
+pub use model::{Sender, Sent, Writing, Written};
+pub use text::Links;
+
+use crate::features::access::{self, rights};
+use crate::features::iam::{self, Realm};
+use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, NewJob, Priority};
+use crate::features::outbox::Entry;
+use crate::infra::db::{DbError, LazyLease};
+use crate::infra::failpoint;
+use crate::infra::private_file::{self, PrivateFileError};
+use crate::infra::smtp::{self, Outcome, SmtpClient};
+use crate::kernel::ids::is_turn_to_forget;
+use crate::kernel::{Caller, RealmRef};
+use model::{Delivery, MessageState, Next};
+
+/// Sends one message. The payload is the event that asked for it. The attempts take three days.
+pub static SEND: JobKind = JobKind {
+    name: "message.send",
+    priority: Priority::High,
+    max_attempts: 80,
+    // Longer than all deadlines of a delivery together, and the wait for a connection: what is cut short is unknown.
+    timeout: Duration::from_mins(30),
+    backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_hours(1) },
+};
+
+/// What events that ask for a message begin with.
+const EVENTS: &str = "mail.";
+/// How often it is tried to record what came of a message, and how long is waited in between.
+const RECORD_ATTEMPTS: u32 = 10;
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
+
+/// The job that an event asks for.
+pub(in crate::features) fn job(entry: &Entry) -> Option<NewJob> {
+    entry.kind.starts_with(EVENTS).then(|| NewJob::new(&SEND, entry))
+}
+
+/// Writes the message of a job, with a new token where it has one: an older one is good no more.
+///
+/// # Errors
+/// For all but who holds the platform's credentials; the realm's and the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn write(
+    realm: &mut Realm,
+    caller: &Caller,
+    job: &ClaimedJob,
+    links: &Links,
+) -> Result<Writing, MessageError> {
+    access::authorize_machine(caller, &rights::DELIVER)?;
+    let Ok(entry) = serde_json::from_value::<Entry>(job.payload.clone()) else {
+        return Ok(Writing::Ended(JobEnd::GiveUp { why: "its payload is no event".to_owned() }));
+    };
+    let known = store::known(realm.control().await?, (job.tenant, entry.id)).await?;
+    match model::next(known, job.asked_again) {
+        Next::Send => {}
+        Next::Done => return Ok(Writing::Ended(JobEnd::Done)),
+        Next::Lost { attempt } => {
+            let why = "the process that sent it stopped: it may have arrived";
+            let outcome = (MessageState::Unknown, Some(why));
+            store::end(realm.control().await?, (job.tenant, entry.id, attempt), outcome).await?;
+            return Ok(Writing::Ended(JobEnd::GiveUp { why: why.to_owned() }));
+        }
+        Next::Unknown { why } => return Ok(Writing::Ended(JobEnd::GiveUp { why })),
+    }
+    realm.give_control_back();
+    let (rules, place): (_, RealmRef) = (realm.rules().clone(), realm.place().clone());
+    let mut tx = realm.anonymous_tx().await?;
+    let Some(letter) = iam::letter(&mut tx, &rules, &entry).await? else {
+        // Its user changed: there is nothing to say any more.
+        tx.rollback().await.map_err(DbError::from)?;
+        let why = "its user changed: there is nothing to say any more";
+        store::drop_deferred(realm.control().await?, (job.tenant, entry.id), why).await?;
+        return Ok(Writing::Ended(JobEnd::Done));
+    };
+    tx.commit().await.map_err(DbError::from)?;
+    failpoint::pass(|| "message.token.made".to_owned()).await;
+    let this = Delivery {
+        id: entry.id,
+        tenant: job.tenant,
+        kind: entry.kind.clone(),
+        attempt: Uuid::now_v7(),
+        asked_again: job.asked_again,
+        is_last: job.attempt >= SEND.max_attempts,
+    };
+    match links.message(&place, &entry, &letter) {
+        Ok(mail) => Ok(Writing::Message(Box::new(Written { this, mail }))),
+        // It would never become better.
+        Err(error) => {
+            let why = without(&error.to_string(), &letter.to);
+            store::put(realm.control().await?, &this, (MessageState::Failed, Some(&why))).await?;
+            Ok(Writing::Ended(JobEnd::GiveUp { why }))
+        }
+    }
+}
+
+/// Sends a message that was written, and records what came of it.
+///
+/// # Errors
+/// For all but who holds the platform's credentials; when a file cannot be written; the control database's: then
+/// nobody sends it again without a person's word, where it may have been accepted.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(crate) async fn send_written(
+    control: &mut LazyLease,
+    caller: &Caller,
+    message: &Written,
+    sender: &Sender,
+) -> Result<Sent, MessageError> {
+    access::authorize_machine(caller, &rights::DELIVER)?;
+    let sent = match sender {
+        Sender::Folder(folder) => to_folder(control, message, folder).await?,
+        Sender::Smtp(client) => to_server(control, message, client).await?,
+    };
+    if is_turn_to_forget(message.this.id) {
+        store::forget_old(control.get().await?).await?;
+    }
+    Ok(sent)
+}
+
+/// A file is written whole or not at all, and may be written again.
+async fn to_folder(
+    control: &mut LazyLease,
+    Written { this, mail }: &Written,
+    folder: &Path,
+) -> Result<Sent, MessageError> {
+    let path = folder.join(format!("{}.eml", this.id));
+    let (folder, file, text) = (folder.to_owned(), path.clone(), mail.content.clone());
+    let written = tokio::task::spawn_blocking(move || write_file(&folder, &file, &text)).await;
+    written.map_err(|_| MessageError::Stopped)??;
+    failpoint::pass(|| "message.file.written".to_owned()).await;
+    store::put(control.get().await?, this, (MessageState::Sent, None)).await?;
+    Ok(Sent { end: JobEnd::Done, file: Some(path) })
+}
+
+/// That it is on its way is written once the server has taken sender and recipient, and before the message itself.
+async fn to_server(
+    control: &mut LazyLease,
+    Written { this, mail }: &Written,
+    client: &SmtpClient,
+) -> Result<Sent, MessageError> {
+    let mut begun = false;
+    let record = async || -> Result<(), MessageError> {
+        begun = store::begin(control.get().await?, this).await?;
+        control.give_back();
+        failpoint::pass(|| "message.sending".to_owned()).await;
+        if begun { Ok(()) } else { Err(MessageError::Elsewhere) }
+    };
+    let outcome = match client.send_recorded(mail, record).await {
+        Ok(outcome) => outcome,
+        Err(MessageError::Elsewhere) => {
+            let why = "another process has sent it, or is about to".to_owned();
+            return Ok(Sent { end: JobEnd::Retry { why }, file: None });
+        }
+        Err(error) => {
+            // Nothing went out; that it is on its way may be written all the same, if only the answer was lost.
+            let why = (MessageState::Deferred, "the control database did not answer");
+            record_outcome(control, this, true, why).await?;
+            return Err(error);
+        }
+    };
+    failpoint::pass(|| "message.sent".to_owned()).await;
+    let words = without(&without(&outcome.words(), mail.to.as_str()), &smtp::wire_address(&mail.to));
+    let why =
+        if matches!(outcome, Outcome::Unknown(_)) { format!("it may have arrived: {words}") } else { words };
+    let (state, end) = match outcome {
+        Outcome::Sent(_) => (MessageState::Sent, JobEnd::Done),
+        Outcome::Refused(_) => (MessageState::Failed, JobEnd::GiveUp { why: why.clone() }),
+        Outcome::Unknown(_) => (MessageState::Unknown, JobEnd::GiveUp { why: why.clone() }),
+        Outcome::Deferred(_) if this.is_last => (MessageState::Failed, JobEnd::Retry { why: why.clone() }),
+        Outcome::Deferred(_) => (MessageState::Deferred, JobEnd::Retry { why: why.clone() }),
+    };
+    record_outcome(control, this, begun, (state, &why)).await?;
+    failpoint::pass(|| "message.recorded".to_owned()).await;
+    Ok(Sent { end, file: None })
+}
+
+/// Records what came of a message. A database that is away for some seconds makes nothing unknown.
+async fn record_outcome(
+    control: &mut LazyLease,
+    this: &Delivery,
+    begun: bool,
+    (state, why): (MessageState, &str),
+) -> Result<(), DbError> {
+    for attempt in 1.. {
+        let recorded = async {
+            let session = control.get().await?;
+            if begun {
+                store::end(session, (this.tenant, this.id, this.attempt), (state, Some(why))).await
+            } else {
+                store::put(session, this, (state, Some(why))).await
+            }
+        };
+        match recorded.await {
+            Err(error) if attempt < RECORD_ATTEMPTS => {
+                tracing::debug!(%error, "what came of a message cannot be recorded yet");
+                control.give_back();
+                tokio::time::sleep(RECORD_PAUSE).await;
+            }
+            recorded => return recorded,
+        }
+    }
+    Ok(())
+}
+
+fn write_file(folder: &Path, file: &Path, text: &[u8]) -> Result<(), PrivateFileError> {
+    private_file::create_dir(folder)?;
+    private_file::replace(file, text)
+}
+
+/// A text without an address: who was written to stands in no table of the control database.
+fn without(text: &str, address: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    let address = address.to_ascii_lowercase();
+    while let Some(at) = rest.to_ascii_lowercase().find(&address).filter(|_| !address.is_empty()) {
+        kept.push_str(&rest[..at]);
+        kept.push_str("[recipient]");
+        rest = &rest[at + address.len()..];
+    }
+    kept + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_kept_without_the_address() {
+        let said = "550 5.1.1 <Bob@Acme.example>: user bob@acme.example is not known";
+        assert_eq!(
+            without(said, "bob@acme.example"),
+            "550 5.1.1 <[recipient]>: user [recipient] is not known"
+        );
+        assert_eq!(without("Größe 12", "x@y.example"), "Größe 12");
+    }
+}

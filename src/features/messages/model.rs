@@ -1,0 +1,127 @@
+//! What a message is, and what may be done with it next.
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use crate::features::jobs::JobEnd;
+use crate::infra::db::stored_as_text;
+use crate::infra::smtp::{Outgoing, SmtpClient};
+use crate::kernel::TenantId;
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub enum Sender {
+    /// Files that only their owner may read: a mailbox for development.
+    Folder(PathBuf),
+    /// A mail server.
+    Smtp(SmtpClient),
+}
+
+/// A message that is ready to be sent.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) this: Delivery,
+    pub(super) mail: Outgoing,
+}
+
+/// An attempt to send a message.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Of the event that asked for the message.
+    pub(super) id: Uuid,
+    pub(super) tenant: TenantId,
+    pub(super) kind: String,
+    pub(super) attempt: Uuid,
+    /// Whether a person asked for it again.
+    pub(super) asked_again: bool,
+    /// Whether no other follows.
+    pub(super) is_last: bool,
+}
+
+/// What came of the writing of a message.
+#[derive(Debug)]
+pub enum Writing {
+    /// It is to be sent.
+    Message(Box<Written>),
+    /// There is nothing to send.
+    Ended(JobEnd),
+}
+
+/// What came of the sending of a message.
+#[derive(Debug)]
+pub struct Sent {
+    pub end: JobEnd,
+    /// The file that it is in, in place of being sent.
+    pub file: Option<PathBuf>,
+}
+
+/// How a message stands. One whose job was not begun yet has no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Encode, sqlx::Decode)]
+#[sqlx(rename_all = "snake_case")]
+pub(super) enum MessageState {
+    Deferred,
+    Sending,
+    Sent,
+    Unknown,
+    Failed,
+}
+stored_as_text!(MessageState);
+
+/// What is known of a message.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Known {
+    pub(super) state: MessageState,
+    pub(super) attempt: Uuid,
+    pub(super) detail: Option<String>,
+}
+
+/// What is to be done with a message whose job runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Send,
+    /// It was sent.
+    Done,
+    /// Nobody wrote what came of this attempt.
+    Lost {
+        attempt: Uuid,
+    },
+    /// It may have arrived, and no person has asked for it again.
+    Unknown {
+        why: String,
+    },
+}
+
+/// What is to be done; `asked_again`: by a person, since it was tried last.
+pub(super) fn next(known: Option<Known>, asked_again: bool) -> Next {
+    let Some(known) = known else { return Next::Send };
+    match known.state {
+        MessageState::Deferred | MessageState::Failed => Next::Send,
+        MessageState::Sent => Next::Done,
+        MessageState::Sending => Next::Lost { attempt: known.attempt },
+        MessageState::Unknown if asked_again => Next::Send,
+        MessageState::Unknown => Next::Unknown { why: known.detail.unwrap_or_default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_arrived_is_sent_again_only_for_a_person() {
+        let id = Uuid::now_v7();
+        let after = |state, asked_again| {
+            next(Some(Known { state, attempt: id, detail: Some("said".to_owned()) }), asked_again)
+        };
+        for asked_again in [false, true] {
+            assert_eq!(next(None, asked_again), Next::Send);
+            assert_eq!(after(MessageState::Deferred, asked_again), Next::Send);
+            assert_eq!(after(MessageState::Failed, asked_again), Next::Send);
+            assert_eq!(after(MessageState::Sent, asked_again), Next::Done);
+            assert_eq!(after(MessageState::Sending, asked_again), Next::Lost { attempt: id });
+        }
+        assert_eq!(after(MessageState::Unknown, false), Next::Unknown { why: "said".to_owned() });
+        assert_eq!(after(MessageState::Unknown, true), Next::Send);
+    }
+}
