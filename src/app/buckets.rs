@@ -36,12 +36,8 @@ impl Buckets {
     }
 
     fn keep(&self, reading: CacheTicket, tenant: &Tenant, open: OpenBucket) {
-        self.0.keep(reading, |all| {
-            if all.len() >= MOST {
-                all.clear();
-            }
-            all.insert(tenant.id, ByKey { open, access_key_id: tenant.access_key_id.clone() });
-        });
+        let by_key = ByKey { open, access_key_id: tenant.access_key_id.clone() };
+        self.0.insert(reading, MOST, (tenant.id, by_key));
     }
 
     /// Forgets that of a tenant that was changed.

@@ -1,5 +1,7 @@
 //! What was read from the control database and is kept in memory until somebody changes it.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Something that is kept in memory. What was read before a change is not kept after it.
@@ -47,10 +49,20 @@ impl<T> Cache<T> {
     }
 }
 
+impl<K: Eq + Hash, V> Cache<HashMap<K, V>> {
+    /// Keeps one that was read, as [`Cache::keep`] does; where there are as many as may be, in place of all others.
+    pub(super) fn insert(&self, reading: CacheTicket, most: usize, (key, value): (K, V)) {
+        self.keep(reading, |all| {
+            if all.len() >= most {
+                all.clear();
+            }
+            all.insert(key, value);
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
 
     #[test]

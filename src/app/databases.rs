@@ -24,12 +24,7 @@ impl Passwords {
     }
 
     fn keep(&self, reading: CacheTicket, tenant: TenantId, password: &SecretString) {
-        self.0.keep(reading, |all| {
-            if all.len() >= MOST {
-                all.clear();
-            }
-            all.insert(tenant, password.clone());
-        });
+        self.0.insert(reading, MOST, (tenant, password.clone()));
     }
 
     /// Forgets that of a tenant that was changed.

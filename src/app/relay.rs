@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::App;
-use crate::features::placement::{self, Cluster};
+use super::servers::{self, ListedServer};
 use crate::features::relay::{self, Relayed};
 use crate::features::tenants::TenantRef;
 use crate::infra::cluster;
@@ -22,8 +22,6 @@ const LEARN_PERIOD: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one more session is waited for where the server has a budget.
-const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Realms in which this process has written events.
 #[derive(Debug, Default)]
@@ -79,9 +77,7 @@ pub struct Writings {
 
 /// A server, and what was seen there.
 struct Server {
-    cluster: Cluster,
-    /// Most sessions of the whole platform there.
-    budget: Option<i32>,
+    place: ListedServer,
     session: Option<PgConnection>,
     /// Rows inserted into each database; nothing where it was not asked since it last broke off.
     seen: HashMap<String, i64>,
@@ -125,22 +121,15 @@ impl Writings {
 
     /// Brings up to date which servers there are, and where.
     async fn learn(&mut self) -> Result<(), AnyFailure> {
-        let mut control = self.app.control().await?;
-        let names = placement::cluster_names(&mut control, &Caller::System).await?;
-        self.servers.retain(|name, _| names.contains(name));
-        let placement = &self.app.shared().provisioning.placement;
-        for name in names {
-            // One that cannot be read keeps no other from being asked.
-            let Ok(cluster) = placement.cluster(&mut control, &name).await else { continue };
-            let budget = placement.budget(&mut control, &name).await?;
+        let listed = servers::list(&self.app).await?;
+        self.servers.retain(|name, _| listed.contains_key(name));
+        for (name, place) in listed {
+            let Ok(place) = place else { continue };
             match self.servers.get_mut(&name) {
-                Some(server) if server.cluster.admin.display() == cluster.admin.display() => {
-                    (server.cluster, server.budget) = (cluster, budget);
-                }
+                Some(server) if server.place.is_at(&place) => server.place = place,
                 _ => {
                     let (session, seen) = (None, HashMap::new());
-                    let server = Server { cluster, budget, session, seen, next: Instant::now() };
-                    self.servers.insert(name, server);
+                    self.servers.insert(name, Server { place, session, seen, next: Instant::now() });
                 }
             }
         }
@@ -159,13 +148,11 @@ impl Server {
         let mut session = if let Some(session) = self.session.take() {
             session
         } else {
-            let until = Instant::now() + PLACE_TIMEOUT;
-            let place = app.shared().budgets.place(name, self.budget, until).await?;
-            self.cluster.admin.connect_reading("nexus:relay").await?.counted(place)
+            self.place.open(&app.shared().budgets, "nexus:relay").await?
         };
         let now = cluster::rows_inserted(&mut session).await?;
         // Of a budget nothing is held that a request or a creation may need.
-        if self.budget.is_none() {
+        if self.place.budget.is_none() {
             self.session = Some(session);
         } else {
             self.next = Instant::now() + PAUSE;

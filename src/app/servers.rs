@@ -162,12 +162,49 @@ pub struct Servers {
     _probing: AbortOnDropHandle<()>,
 }
 
+/// A server, as the control database has it.
+pub(super) struct ListedServer {
+    cluster: Cluster,
+    /// Most sessions of the whole platform there.
+    pub(super) budget: Option<i32>,
+}
+
+impl ListedServer {
+    /// Whether it is where another one is.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        self.cluster.admin.display() == other.cluster.admin.display()
+    }
+
+    /// Opens a session of its administrator there, in no tenant's database, within its budget.
+    pub(super) async fn open(&self, budgets: &Budgets, application: &str) -> Result<PgConnection, DbError> {
+        let until = Instant::now() + PLACE_TIMEOUT;
+        let place = budgets.place(&self.cluster.name, self.budget, until).await?;
+        Ok(self.cluster.admin.connect_reading(application).await?.counted(place))
+    }
+}
+
+/// All servers, by their names. One that cannot be read, a password that does not open, say, keeps no other from being
+/// known.
+pub(super) async fn list(
+    app: &App,
+) -> Result<BTreeMap<String, Result<ListedServer, PlacementError>>, AnyFailure> {
+    let mut control = app.control().await?;
+    let placement = &app.shared().provisioning.placement;
+    let mut listed = BTreeMap::new();
+    for name in placement::cluster_names(&mut control, &Caller::System).await? {
+        let server = match placement.cluster(&mut control, &name).await {
+            Ok(cluster) => Ok(ListedServer { cluster, budget: placement.budget(&mut control, &name).await? }),
+            Err(error) => Err(error),
+        };
+        listed.insert(name, server);
+    }
+    Ok(listed)
+}
+
 /// One server, and the session that it is asked with.
 struct Probe {
-    cluster: Cluster,
+    server: ListedServer,
     budgets: Budgets,
-    /// Most sessions of the whole platform there.
-    budget: Option<i32>,
     session: Option<PgConnection>,
 }
 
@@ -218,29 +255,24 @@ async fn probe_all(app: Weak<Shared>, states: Arc<ServerStates>) {
 
 /// Brings up to date which servers there are, and where.
 async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), AnyFailure> {
-    let mut control = app.control().await?;
-    let names = placement::cluster_names(&mut control, &Caller::System).await?;
-    probes.retain(|name, _| names.contains(name));
-    for name in names {
-        let cluster = match app.shared().provisioning.placement.cluster(&mut control, &name).await {
-            Ok(cluster) => cluster,
-            // One that cannot be read, a password that does not open, say, keeps no other from being asked.
+    let listed = list(app).await?;
+    probes.retain(|name, _| listed.contains_key(name));
+    for (name, server) in listed {
+        let server = match server {
+            Ok(server) => server,
             Err(error) => {
                 tracing::warn!(server = name, %error, "a server's place is not known");
                 continue;
             }
         };
-        let budget = app.shared().provisioning.placement.budget(&mut control, &name).await?;
         if let Some(probe) = probes.get_mut(&name) {
-            probe.budget = budget;
             // A session at the old place says nothing of the new one.
-            if probe.cluster.admin.display() != cluster.admin.display() {
+            if !probe.server.is_at(&server) {
                 probe.session = None;
             }
-            probe.cluster = cluster;
+            probe.server = server;
         } else {
-            let budgets = app.shared().budgets.clone();
-            probes.insert(name, Probe { cluster, budgets, budget, session: None });
+            probes.insert(name, Probe { server, budgets: app.shared().budgets.clone(), session: None });
         }
     }
     Ok(())
@@ -266,13 +298,10 @@ impl Probe {
             self.session = Some(session);
             return Ok(());
         }
-        let until = Instant::now() + PLACE_TIMEOUT;
-        let place = self.budgets.place(&self.cluster.name, self.budget, until).await?;
-        let session = self.cluster.admin.connect_reading("nexus:probe").await?;
-        let mut session = session.counted(place);
+        let mut session = self.server.open(&self.budgets, "nexus:probe").await?;
         session.ping().await?;
         // Of a budget nothing is held that a request or a creation may need.
-        self.session = self.budget.is_none().then_some(session);
+        self.session = self.server.budget.is_none().then_some(session);
         Ok(())
     }
 }
