@@ -15,7 +15,7 @@
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output; `serve.rs` alone knows `http` and `worker` | `mod.rs` |
 //! | [`http`] | routes, extractors, problem documents | `mod.rs`, `router.rs` |
-//! | [`worker`] | background work: operations that requests recorded, jobs, the relay from outboxes to jobs | `mod.rs`, `jobs.rs` |
+//! | [`worker`] | background work: operations that requests recorded, jobs, the relay from outboxes to jobs | `mod.rs`, `jobs/mod.rs` |
 //!
 //! `failure/` is a crate of its own, as derives have to be: what an error says of itself.
 //!

@@ -82,9 +82,12 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("outbox", &[]),
     ("iam", &["access", "audit", "outbox", "secrets"]),
     ("jobs", &["access", "audit"]),
-    ("messages", &["access", "iam", "jobs", "outbox"]),
-    ("relay", &["access", "iam", "jobs", "messages", "outbox"]),
-    ("notifications", &["access"]),
+    ("templates", &["access", "iam"]),
+    ("messages", &["access", "iam", "jobs", "notifications", "outbox", "templates"]),
+    ("webhooks", &["access", "audit", "iam", "jobs", "outbox", "secrets"]),
+    ("relay", &["access", "iam", "jobs", "messages", "outbox", "webhooks"]),
+    ("events", &["access", "iam", "outbox", "relay"]),
+    ("notifications", &["access", "iam", "outbox", "templates"]),
     ("files", &["access", "iam", "usage"]),
     ("business", &["files", "iam", "migrations", "tenants", "usage"]),
     ("secrets", &["access"]),
@@ -93,13 +96,13 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("placement", &["access", "audit", "migrations", "record", "secrets"]),
     ("tenants", &["access", "audit", "iam", "record"]),
     ("local", &[]),
-    ("tokens", &["access", "audit", "iam", "record", "secrets", "tenants"]),
+    ("tokens", &["access", "audit", "iam", "outbox", "record", "secrets", "tenants"]),
     ("usage", &["access", "tenants"]),
     ("installation", &["access", "audit", "iam", "placement", "record", "secrets"]),
     ("doctor", &["access", "installation", "local", "placement", "record", "secrets", "tokens"]),
     (
         "provisioning",
-        &["access", "audit", "iam", "installation", "placement", "record", "secrets", "tenants"],
+        &["access", "audit", "iam", "installation", "placement", "record", "secrets", "tenants", "webhooks"],
     ),
     ("fleet", &["access", "audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     (
@@ -593,7 +596,15 @@ const UNASKED: &[(&str, &str)] = &[
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 5] = [
+const BY_ANOTHER: [(&str, &str); 13] = [
+    ("messages::list", "some(realm, caller, "),
+    ("messages::page", "some(realm, caller, "),
+    ("notifications::inbox::inbox", "own(&work)"),
+    ("notifications::inbox::read", "own(&work)"),
+    ("notifications::inbox::delete", "own(&work)"),
+    ("notifications::preferences", "work.person(who, "),
+    ("notifications::set_preferences", "work.person(who, "),
+    ("events::Readers::follow", "page(realm, caller, "),
     ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
     ("tokens::Tokens::change_password", "signin::change_password(realm, caller, "),
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),

@@ -37,7 +37,7 @@ impl Follower for Changes {
                     self.app.passwords.forget(tenant);
                     self.app.realms.forget(tenant);
                     // One that is in use again may have events that waited for that.
-                    self.app.doorbell.ring(tenant);
+                    self.app.realm_wakeups.written.wake(tenant);
                 }
             }
         }

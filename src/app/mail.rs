@@ -1,7 +1,6 @@
 //! Messages to users: where they go, and how one is sent.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,13 +9,10 @@ use super::mailer::{LOCAL_SENDER, mailer};
 use crate::features::jobs::{ClaimedJob, JobEnd};
 use crate::features::messages::{self, Links, Sender, Writing};
 use crate::features::notifications::Mailer;
-use crate::features::tenants::{self, TenantRef};
+use crate::features::tenants::TenantRef;
 use crate::infra::db::LazyLease;
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
-
-/// When the messages of a tenant that is not in use are looked at again.
-const NOT_IN_USE: Duration = Duration::from_mins(1);
 
 /// Where messages go.
 #[derive(Debug, Clone)]
@@ -72,7 +68,7 @@ impl App {
             TenantId::PLATFORM => None,
             id => match self.tenant(&TenantRef::Id(id)).await? {
                 Some(tenant) => Some(tenant),
-                None => return self.unsent(id).await,
+                None => return self.not_in_use(id).await,
             },
         };
         let written = {
@@ -90,16 +86,5 @@ impl App {
             let _ = post.files.try_send(file);
         }
         Ok(sent.end)
-    }
-
-    /// The messages of a tenant that is not in use wait; those of one that is gone are forgotten.
-    async fn unsent(&self, id: TenantId) -> Result<JobEnd, AnyFailure> {
-        let mut control = self.control().await?;
-        let found = tenants::find(&mut control, &Caller::System, &TenantRef::Id(id)).await?;
-        let Some(tenant) = found else { return Ok(JobEnd::Done) };
-        Ok(match tenant.in_use() {
-            Ok(_) => JobEnd::Postpone { why: "the tenant is not in use".to_owned(), pause: NOT_IN_USE },
-            Err(_) => JobEnd::Done,
-        })
     }
 }

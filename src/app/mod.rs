@@ -9,6 +9,7 @@ mod cache;
 mod databases;
 mod directory;
 pub mod doctor;
+mod events;
 mod feed;
 mod files;
 mod jobs;
@@ -22,10 +23,13 @@ mod rate_limit;
 mod realm;
 mod realms;
 mod relay;
+pub mod scheduled;
 mod servers;
 mod session;
 mod tokens;
 mod usage;
+mod wakeups;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +40,9 @@ use crate::features::access::GrantsCache;
 use crate::features::files::ExpectedSweeps;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
-use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
+use crate::features::installation::{
+    self, Installation, InstallationError, NewOperator, Setup, SetupOutcome,
+};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
 use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
@@ -111,13 +117,16 @@ struct Shared {
     /// Tenants whose files will have to be swept.
     expected_sweeps: ExpectedSweeps,
     grants: GrantsCache,
-    doorbell: relay::Doorbell,
+    peers: wakeups::PeerWakeups,
+    realm_wakeups: relay::RelayWakeups,
     rate_limits: rate_limit::SharedRateLimits,
     servers: Arc<ServerStates>,
-    /// Rung when a request has recorded an operation for the workers.
+    /// Woken when a request has recorded an operation for the workers.
     queued: Notify,
-    /// Rung when jobs were written.
+    /// Woken when jobs were written.
     jobs: Notify,
+    counted_jobs: jobs::Counted,
+    webhooks: webhooks::Sender,
 }
 
 /// What the pools of an app did and have.
@@ -125,6 +134,27 @@ struct Shared {
 pub struct AppStats {
     pub control: PoolStats,
     pub realms: PoolStats,
+}
+
+/// What changes of tenants work with.
+fn of_settings(
+    settings: &Settings,
+    addresses: &Addresses,
+    placement: &Placement,
+    (secrets, installation): (Secrets, Installation),
+) -> Provisioning {
+    Provisioning {
+        control: addresses.control.clone(),
+        placement: placement.clone(),
+        secrets,
+        installation,
+        // With the one hasher of the process, which bounds how much memory sign-ins take.
+        rules: Rules::new(&settings.passwords, &settings.tenants),
+        retention_days: settings.tenants.retention_days,
+        batch: None,
+        driven_by: DrivenBy::Person,
+        attempt: None,
+    }
 }
 
 impl App {
@@ -272,18 +302,7 @@ impl App {
         let installation = installation.with_keys(&secrets);
         let placement =
             Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());
-        let provisioning = Provisioning {
-            control: addresses.control.clone(),
-            placement: placement.clone(),
-            secrets: secrets.clone(),
-            installation,
-            // With the one hasher of the process, which bounds how much memory sign-ins take.
-            rules: Rules::new(&settings.passwords, &settings.tenants),
-            retention_days: settings.tenants.retention_days,
-            batch: None,
-            driven_by: DrivenBy::Person,
-            attempt: None,
-        };
+        let provisioning = of_settings(settings, addresses, &placement, (secrets.clone(), installation));
         let tokens = tokens::tokens(settings, &provisioning);
         let servers = Arc::<ServerStates>::default();
         let budgets = Budgets::new(addresses.control.clone(), limits.realms.sessions);
@@ -308,14 +327,16 @@ impl App {
             meter: Meter::default(),
             expected_sweeps: ExpectedSweeps::default(),
             grants: GrantsCache::default(),
-            doorbell: relay::Doorbell::default(),
+            peers: wakeups::PeerWakeups::default(),
+            realm_wakeups: relay::RelayWakeups::default(),
             rate_limits: rate_limit::SharedRateLimits::default(),
             servers,
             queued: Notify::new(),
             jobs: Notify::new(),
+            counted_jobs: jobs::Counted::default(),
+            webhooks: webhooks::Sender::of(settings),
         }));
-        let control = app.adopted(control);
-        Ok(Session::new(app, control))
+        Ok(Session::new(app.clone(), app.adopted(control)))
     }
 
     /// The first session belongs to the pool, too.

@@ -16,12 +16,13 @@ impl Session {
 }
 
 impl App {
-    /// Tells the worker of this process that an operation waits. Those of others look for themselves.
+    /// Tells the workers of this process and of others that an operation waits, after the commit.
     pub fn tell_worker(&self) {
         self.shared().queued.notify_one();
+        self.shared().peers.notify_operations();
     }
 
-    /// Until the worker of this process is told that an operation waits.
+    /// Until somebody says that an operation waits.
     pub async fn told_of_operation(&self) {
         self.shared().queued.notified().await;
     }

@@ -67,7 +67,7 @@ impl App {
                 realm.limited_to(tenant.profile.limits.max_users)
             }
         };
-        Ok(realm.kept_in(shared.grants.clone()))
+        Ok(realm.kept_in(shared.grants.clone()).with_after_commit(self.after_commit()))
     }
 
     /// A realm for a look at names while somebody types, if it is to be had at once; nothing is

@@ -1,7 +1,7 @@
 //! Realms whose outboxes have events: which they are, and how they are relayed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::servers::{self, ListedServer};
+use crate::features::iam::AfterCommit;
 use crate::features::relay::{self, Relayed};
 use crate::features::tenants::TenantRef;
 use crate::infra::cluster;
@@ -23,31 +24,51 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Realms in which this process has written events.
+/// Wake-ups about realms within this process.
 #[derive(Debug, Default)]
-pub(super) struct Doorbell {
-    rung: Mutex<BTreeSet<TenantId>>,
-    bell: Notify,
+pub(super) struct RelayWakeups {
+    /// Events were written there.
+    pub(super) written: Arc<RealmWakeups>,
+    /// They were relayed.
+    pub(super) relayed: Arc<RealmWakeups>,
 }
 
-impl Doorbell {
-    pub(super) fn ring(&self, realm: TenantId) {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner).insert(realm);
-        self.bell.notify_one();
+/// Realms that something happened in, for whoever waits for it.
+#[derive(Debug, Default)]
+pub(super) struct RealmWakeups {
+    woken: Mutex<BTreeSet<TenantId>>,
+    wake: Notify,
+}
+
+impl RealmWakeups {
+    pub(super) fn wake(&self, realm: TenantId) {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).insert(realm);
+        self.wake.notify_one();
+    }
+
+    /// The realms that were woken since this was asked last, once there are some.
+    pub(super) async fn woken(&self) -> BTreeSet<TenantId> {
+        self.wake.notified().await;
+        std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl App {
-    /// Says that there are events in a realm, after the commit.
-    pub fn ring(&self, realm: TenantId) {
-        self.shared().doorbell.ring(realm);
+    /// Wakes the relay for the events of a realm, after the commit.
+    pub fn wake_relay(&self, realm: TenantId) {
+        self.shared().realm_wakeups.written.wake(realm);
+        self.shared().peers.notify_realm(realm);
     }
 
-    /// The realms of which that was said since this was asked last, once there are some.
-    pub async fn rung(&self) -> BTreeSet<TenantId> {
-        let doorbell = &self.shared().doorbell;
-        doorbell.bell.notified().await;
-        std::mem::take(&mut *doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The same as a hook of realms.
+    pub(super) fn after_commit(&self) -> AfterCommit {
+        let app = self.clone();
+        Arc::new(move |realm| app.wake_relay(realm))
+    }
+
+    /// The realms that the relay was woken for since this was asked last, once there are some.
+    pub async fn woken_realms(&self) -> BTreeSet<TenantId> {
+        self.shared().realm_wakeups.written.woken().await
     }
 
     /// Relays the events of a realm; none are relayed of a tenant that is not in use: they wait.

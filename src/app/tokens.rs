@@ -1,10 +1,14 @@
 //! Tokens of a context, and the realms whose users they are for.
 
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
 use super::realm::place;
 use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::features::tokens::{ISSUE_TIME, IssueTime, Presented, Realm, Signers, Tokens};
+use crate::features::tokens::{self, Claims, ISSUE_TIME, IssueTime, Presented, Realm, Signers, Tokens};
 use crate::infra::db::{AnyLease, LazyLease};
 use crate::kernel::{AnyFailure, Caller, RealmRef, SecretString, TenantId};
 use crate::settings::Settings;
@@ -38,6 +42,23 @@ impl App {
     pub async fn prepare(&self) -> Result<(), AnyFailure> {
         let mut control = self.control().await?;
         Ok(self.shared().tokens.prepare(&mut control, &Caller::System).await?)
+    }
+
+    /// Makes a ticket that opens one stream of events for whoever has a good token of these claims; and until when it
+    /// is good.
+    ///
+    /// # Errors
+    /// The control database's.
+    pub async fn issue_ticket(&self, claims: &Claims) -> Result<(SecretString, OffsetDateTime), AnyFailure> {
+        Ok(tokens::issue_ticket(&mut *self.control().await?, claims).await?)
+    }
+
+    /// The claims of the token that a ticket was made for, which may be good no more; the ticket is.
+    ///
+    /// # Errors
+    /// [`tokens::TokenError::TicketInvalid`]; the control database's.
+    pub async fn redeem_ticket(&self, ticket: &SecretString) -> Result<Arc<Claims>, AnyFailure> {
+        Ok(tokens::redeem_ticket(&mut *self.control().await?, ticket).await?)
     }
 
     /// Opens the realm of a tenant that is in use, or the platform's, for a request about tokens: a session in

@@ -27,8 +27,8 @@ static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 /// What is said at the first signal while a command changes something.
 pub const STOPPING: &str = "stopping at the next step; press Ctrl-C again to quit at once";
 
-/// Watches for SIGINT and SIGTERM from now on; the first is answered with these words. Must be called within a
-/// runtime.
+/// Watches for SIGINT and SIGTERM from now on; the first is answered with these words, where there are some. Must be
+/// called within a runtime.
 pub fn watch(
     token: &CancellationToken,
     child_has_terminal: &Arc<AtomicBool>,
@@ -67,7 +67,9 @@ pub fn watch(
                 quit(None);
             }
             // Said before the work ends, which may be at once.
-            screen.note(words);
+            if !words.is_empty() {
+                screen.note(words);
+            }
             token.cancel();
         }
     });

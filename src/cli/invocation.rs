@@ -106,6 +106,18 @@ impl Invocation {
         }
     }
 
+    /// Has the workers of all processes look for jobs, after a commit. Where that fails they find them by themselves,
+    /// later.
+    pub async fn wake_workers(&self, app: &App) {
+        if self.global.dry_run {
+            return;
+        }
+        app.wake_workers();
+        if let Err(failure) = app.notify_peers().await {
+            tracing::debug!(code = failure.code(), "other processes could not be notified: {failure}");
+        }
+    }
+
     /// Who looks on at long work, and what stops it.
     pub fn watch(&self, progress: ScreenProgress) -> (Arc<dyn Progress>, CancellationToken) {
         (Arc::new(progress), self.interrupt.clone())

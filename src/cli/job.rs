@@ -1,7 +1,8 @@
 //! `nexus job`: background jobs.
 
-use clap::{Args, Subcommand};
+use std::time::{Duration, Instant};
 
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::confirm::{self, NAMED};
@@ -9,7 +10,8 @@ use super::output::{row, thing};
 use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, arguments, complete, exit};
 use crate::app::Session;
-use crate::features::jobs::{self, JobFilter, JobState, JobView};
+use crate::features::jobs::schedules::{self, ScheduleView};
+use crate::features::jobs::{self, Backlog, BacklogFilter, JobFilter, JobState, JobView};
 use crate::features::tenants::{self, TenantRef};
 use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Caller, Failure, JobId};
@@ -54,6 +56,56 @@ EXAMPLES
   nexus job cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus --dry-run job cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
     Cancel(CancelArgs),
+    /// Wait until jobs are done
+    ///
+    /// Waits until no job of the kinds and tenant is queued, running or about to be retried. Starts
+    /// and stops nothing: processes go on running jobs, and others may write new ones. Before
+    /// maintenance, stop what writes them first. Dead jobs do not count. With --due, neither do those
+    /// whose time is more than a minute away.
+    #[command(after_help = "\
+EXAMPLES
+  nexus job drain
+  nexus job drain --tenant acme --timeout 5m
+  nexus job drain --kind message.send --due")]
+    Drain(DrainArgs),
+    /// List schedules
+    Schedule(ScheduleArgs),
+}
+
+/// Arguments of `nexus job drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Only jobs of this kind, e.g. message.send
+    #[arg(long, value_name = "KIND", add = complete::job_kinds())]
+    pub kind: Option<String>,
+    /// Only jobs of this tenant
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// Do not wait for jobs whose time is more than a minute away
+    #[arg(long)]
+    pub due: bool,
+    /// Give up after this time, e.g. 30s, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Arguments of `nexus job schedule`.
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    #[command(subcommand)]
+    verb: ScheduleVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum ScheduleVerb {
+    /// List schedules, and when each is due next
+    ///
+    /// Any process that runs jobs writes the job of a schedule when it is due, once. A schedule is
+    /// late when its next run is overdue by more than two minutes: then no process runs jobs.
+    #[command(after_help = "\
+EXAMPLES
+  nexus job schedule list")]
+    List,
 }
 
 /// Arguments of `nexus job list`.
@@ -137,6 +189,62 @@ pub async fn run(args: JobArgs, ctx: &Invocation) -> CommandResult {
                 confirm_cancel(&ids, args.confirm, &mut app, &caller, ctx).await?;
             }
             change(&ids, Change::Cancel, &mut app, &caller, ctx).await
+        }
+        Verb::Drain(args) => drain(&args, &mut app, &caller, ctx).await,
+        Verb::Schedule(ScheduleArgs { verb: ScheduleVerb::List }) => {
+            ctx.screen.list(schedules::list_schedules(&mut app.control, &caller).await?)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// How often it is looked again whether all is done, and how often that is said.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
+const DRAIN_NOTE: Duration = Duration::from_secs(10);
+
+/// Jobs were not done in time.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("{} not done after {} s", jobs_left(backlog), after.as_secs())]
+#[failure(Busy, "jobs_not_done")]
+#[hint("see which they are" => PlatformAction::ListJobs)]
+#[details(backlog)]
+struct NotDone {
+    backlog: Backlog,
+    after: Duration,
+}
+
+fn jobs_left(backlog: &Backlog) -> String {
+    let total = backlog.waiting + backlog.running;
+    let jobs = counted(usize::try_from(total).unwrap_or(usize::MAX), "job");
+    let verb = if total == 1 { "is" } else { "are" };
+    if backlog.are_more { format!("more than {jobs} are") } else { format!("{jobs} {verb}") }
+}
+
+async fn drain(args: &DrainArgs, app: &mut Session, caller: &Caller, ctx: &Invocation) -> CommandResult {
+    let tenant = match &args.tenant {
+        Some(name) => Some(tenants::get(&mut app.control, caller, name).await?.id),
+        None => None,
+    };
+    let filter = BacklogFilter { kind: args.kind.clone(), tenant, only_due: args.due };
+    let (began, mut noted) = (Instant::now(), None::<Instant>);
+    loop {
+        let backlog = jobs::backlog(&mut app.control, caller, &filter).await?;
+        if backlog.waiting + backlog.running == 0 {
+            ctx.screen.note("no jobs are left");
+            return Ok(Exit::Done);
+        }
+        let after = began.elapsed();
+        if ctx.global.dry_run || args.timeout.is_some_and(|timeout| after >= timeout) {
+            return Err(NotDone { backlog, after }.into());
+        }
+        if noted.is_none_or(|at| at.elapsed() >= DRAIN_NOTE) {
+            let running = backlog.running;
+            ctx.screen.note(&format!("{} not done, {running} of them running", jobs_left(&backlog)));
+            noted = Some(Instant::now());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(DRAIN_INTERVAL) => {}
+            () = ctx.interrupt.cancelled() => return Ok(Exit::Interrupted),
         }
     }
 }
@@ -288,6 +396,16 @@ row! { it: JobView, it.id;
     text "created_at": it.created_at,
     text "due_at": it.due_at,
     sentences "last_error": it.last_error,
+}
+
+row! { it: ScheduleView, it.name;
+    text "name": it.name,
+    text "expression": it.expression,
+    text "time_zone": it.time_zone,
+    text "missed_runs": it.missed_runs,
+    text "next_at": it.next_at,
+    text "last_at": it.last_at,
+    text "is_late": it.is_late,
 }
 
 thing! { it: JobView, it.id;

@@ -26,6 +26,7 @@ pub mod context;
 pub mod crash;
 pub mod custom_field;
 pub mod doctor;
+pub mod event;
 pub mod exec;
 pub mod exit;
 pub mod fsck;
@@ -71,6 +72,7 @@ pub mod token;
 pub mod usage;
 pub mod user;
 pub mod version;
+pub mod webhook;
 #[cfg(test)]
 mod words;
 pub mod worker;
@@ -229,7 +231,10 @@ pub enum Command {
     /// Create, list, verify and revoke API keys
     #[command(alias = "api-keys")]
     ApiKey(api_key::ApiKeyArgs),
-    /// Test that mail can be sent
+    /// Send events of tenants to addresses of their own, and see what became of them
+    #[command(alias = "webhooks")]
+    Webhook(Box<webhook::WebhookArgs>),
+    /// Send notifications, set what they say, and test that mail can be sent
     #[command(alias = "notifications")]
     Notify(notify::NotifyArgs),
     /// Serve the API that apps are built on
@@ -246,6 +251,9 @@ pub enum Command {
     /// List, retry and cancel background jobs
     #[command(alias = "jobs")]
     Job(job::JobArgs),
+    /// List, follow and replay what happened in a realm
+    #[command(alias = "events")]
+    Event(event::EventArgs),
     /// Print the JSON Schema of what commands write with -o json, and the page of the API
     ///
     /// The API answers with the same fields. Without a name, the names are listed.
@@ -273,12 +281,19 @@ const READERS: &[&str] = &[
     "group show",
     "group tree",
     "job list",
+    "job schedule list",
     "job show",
     "key list",
     "local mail",
     "migrate runs list",
     "migrate runs show",
     "migrate status",
+    "notify list",
+    "notify preference show",
+    "notify show",
+    "notify template list",
+    "notify template preview",
+    "notify template show",
     "operation list",
     "operation show",
     "operator list",
@@ -300,6 +315,9 @@ const READERS: &[&str] = &[
     "user roles",
     "user sessions list",
     "user show",
+    "webhook deliveries",
+    "webhook list",
+    "webhook show",
 ];
 
 fn reads(matches: &ArgMatches) -> bool {
@@ -342,6 +360,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Schema(args) => return schema::run(args, screen),
         Command::Man(args) => return manual::run(args, &cli.global, screen),
         Command::Version(args) => return version::run(args, screen),
+        Command::Event(args) if args.is_alone() => return event::run_alone(args, screen),
         _ => {}
     }
     // Wrong settings are one of the things that it looks at.
@@ -379,6 +398,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Token(args) => in_runtime(ctx, token::run(args, ctx)),
         Command::Key(args) => in_runtime(ctx, key::run(args, ctx)),
         Command::ApiKey(args) => in_runtime(ctx, api_key::run(args, ctx)),
+        Command::Webhook(args) => in_runtime(ctx, webhook::run(*args, ctx)),
         Command::Notify(args) => in_runtime(ctx, notify::run(args, ctx)),
         Command::Serve(args) => {
             let threads = args.workers.map_or_else(processors, usize::from);
@@ -386,6 +406,8 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         }
         Command::Worker(args) => in_runtime_of((2, worker::STOPPING), ctx, worker::run(args, ctx)),
         Command::Job(args) => in_runtime(ctx, job::run(args, ctx)),
+        // Whoever follows events ends it so: there is nothing to be said.
+        Command::Event(args) => in_runtime_of((2, ""), ctx, event::run(args, ctx)),
         Command::Completions(_)
         | Command::Doctor(_)
         | Command::Man(_)

@@ -71,7 +71,7 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is said where messages go nowhere.
 pub(super) fn no_post(ctx: &Invocation) -> String {
     let context = &ctx.loaded.context;
-    format!("messages to users wait in the outbox: set smtp_host and from in [context.{context}.mail]")
+    format!("messages to users wait: set smtp_host and from in [context.{context}.mail]")
 }
 
 /// What is said at the first signal.

@@ -28,7 +28,7 @@ const DESTROYING: [&str; 18] = [
 ];
 
 /// The words of other tools, and the names of ours that do it, the first that a command has.
-const SYNONYMS: [(&str, &[&str]); 49] = [
+const SYNONYMS: [(&str, &[&str]); 51] = [
     ("ls", &["list"]),
     ("ps", &["list", "status"]),
     ("get", &["show", "list"]),
@@ -78,6 +78,8 @@ const SYNONYMS: [(&str, &[&str]); 49] = [
     ("email", &["notify", "mail"]),
     ("smtp", &["notify", "mail"]),
     ("queue", &["job"]),
+    ("hook", &["webhook"]),
+    ("endpoint", &["webhook"]),
 ];
 
 /// What other tools have and Nexus has not, with what is there today.

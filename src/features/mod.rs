@@ -1,13 +1,15 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage, jobs.
-//! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, relay, business.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage, jobs, templates.
+//! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, webhooks,
+//! relay, events, business.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
 pub mod audit;
 pub mod business;
 pub mod doctor;
+pub mod events;
 pub mod files;
 pub mod fleet;
 pub mod iam;
@@ -24,6 +26,8 @@ pub mod provisioning;
 pub mod record;
 pub mod relay;
 pub mod secrets;
+pub mod templates;
 pub mod tenants;
 pub mod tokens;
 pub mod usage;
+pub mod webhooks;

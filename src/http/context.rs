@@ -121,7 +121,7 @@ impl RequestContext {
 
     /// Says that messages wait in the realm: after the commit.
     pub(super) fn ring(&self) {
-        self.api.0.app.ring(realm_of(&self.place));
+        self.api.0.app.wake_relay(realm_of(&self.place));
     }
 
     fn require_good(&self) -> Result<(), AnyFailure> {
@@ -231,7 +231,7 @@ impl AnonymousContext {
 
     /// Says that messages wait in the realm: after the commit.
     pub(super) fn ring(&self) {
-        self.api.0.app.ring(realm_of(&self.place));
+        self.api.0.app.wake_relay(realm_of(&self.place));
     }
 
     /// Opens the realm that a refresh token says it belongs to, where the request names no other.

@@ -95,6 +95,13 @@ pub(super) enum RequestError {
     #[failure(Busy, "too_many_streams")]
     #[details(streams)]
     TooManyStreams { streams: usize },
+    /// The path speaks another protocol.
+    #[error("this path speaks WebSocket")]
+    #[failure(Invalid, "upgrade_required")]
+    #[hint(
+        "send Connection: Upgrade and Upgrade: websocket; GET /events gives the same as server-sent events"
+    )]
+    NoUpgrade,
     /// The encoding of the body is none that can be unpacked.
     #[error("the body's encoding is not known")]
     #[failure(Invalid, "encoding_unknown")]
@@ -165,6 +172,8 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" | "too_many_streams" | "queue_full" => StatusCode::TOO_MANY_REQUESTS,
+        "cursor_expired" => StatusCode::GONE,
+        "upgrade_required" => StatusCode::UPGRADE_REQUIRED,
         "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,

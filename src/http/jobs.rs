@@ -118,7 +118,7 @@ async fn retry(
 ) -> Result<Json<JobView>, Problem> {
     let mut session = request.session().await?;
     let job = jobs::retry(&mut session.control, &request.caller, id).await?;
-    request.api.0.app.ring_for_jobs();
+    request.api.0.app.wake_workers();
     Ok(Json(job))
 }
 

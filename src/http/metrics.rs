@@ -20,6 +20,7 @@ use super::client::{self, Peer};
 use super::error::RequestError;
 use super::problem::Problem;
 use crate::app::{PoolStats, ServerState};
+use crate::features::jobs::Backlog;
 
 /// Seconds that requests are counted by.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -88,6 +89,9 @@ async fn read(
     for (bucket, clients) in api.0.limits.clients() {
         gauge!("nexus_rate_limit_clients", "bucket" => bucket).set(clients as f64);
     }
+    if let Some(backlog) = api.0.app.job_backlog().await {
+        of_jobs(&backlog);
+    }
     let mut text = api.0.metrics.render();
     // Their names come and go: each is a row for as long as it is true.
     of_servers(&api.0.following.servers.states(), &mut text);
@@ -103,6 +107,14 @@ fn of_servers(states: &BTreeMap<String, ServerState>, text: &mut String) {
         let up = u8::from(!matches!(state, ServerState::Down(_)));
         let _ = writeln!(text, "nexus_server_up{{server=\"{name}\"}} {up}");
     }
+}
+
+/// Of the whole queue, whichever process is asked.
+#[expect(clippy::cast_precision_loss, reason = "they are counted up to some thousand")]
+fn of_jobs(backlog: &Backlog) {
+    gauge!("nexus_jobs_waiting").set(backlog.waiting as f64);
+    gauge!("nexus_jobs_running").set(backlog.running as f64);
+    gauge!("nexus_jobs_oldest_seconds").set(backlog.oldest_seconds);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sessions are few")]

@@ -17,6 +17,7 @@ mod custom_fields;
 mod docs;
 mod error;
 mod etag;
+mod events;
 mod files;
 mod groups;
 mod health;
@@ -25,6 +26,7 @@ mod jobs;
 mod list;
 mod metrics;
 mod migrations;
+mod notifications;
 mod oauth;
 mod operations;
 mod origins;
@@ -52,11 +54,13 @@ mod tls;
 mod usage;
 mod users;
 mod waiting;
+mod webhooks;
 mod well_known;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use router::{openapi, router};
 pub use server::{Server, ServerLimits};
@@ -72,6 +76,7 @@ use share::Shares;
 use streams::Streams;
 
 use crate::app::{App, Following};
+use crate::features::events::Readers;
 use crate::features::provisioning::Watches;
 use crate::kernel::Failure;
 use crate::settings::{MigrationSettings, ServeSettings, Settings};
@@ -100,7 +105,10 @@ struct Shared {
     limits: Limits,
     shares: Arc<Shares>,
     watches: Watches,
+    readers: Readers,
     streams: Streams,
+    /// WebSockets that are open.
+    sockets: TaskTracker,
     busiest: Arc<Busiest>,
     origins: Arc<Origins>,
     /// Where sets of migrations are.
@@ -113,7 +121,8 @@ struct Shared {
 }
 
 impl Api {
-    /// Over an app that follows what other processes change, until it is told to stop.
+    /// Over an app that follows what other processes change, until it is told to stop; with where its WebSockets are
+    /// counted.
     ///
     /// # Errors
     /// When this process cannot count what it does.
@@ -122,7 +131,7 @@ impl Api {
         following: Following,
         settings: &Settings,
         is_tls: bool,
-        stop: CancellationToken,
+        (stop, sockets): (CancellationToken, TaskTracker),
     ) -> Result<Self, NoMetrics> {
         let (audience, issuer) = (settings.tokens.audience.clone(), settings.tokens.issuer.clone());
         let introspectors = Arc::default();
@@ -132,6 +141,7 @@ impl Api {
         let metrics = metrics::start(stop.clone())?;
         Ok(Self(Arc::new(Shared {
             watches: app.watches(),
+            readers: app.readers(),
             app,
             following,
             audience,
@@ -141,6 +151,7 @@ impl Api {
             limits,
             shares,
             streams: Streams::default(),
+            sockets,
             busiest: Arc::default(),
             origins: Arc::default(),
             migrations,
@@ -164,7 +175,9 @@ impl Api {
             limits: old.limits.with(settings),
             shares: Arc::clone(&old.shares),
             watches: old.watches.clone(),
+            readers: old.readers.clone(),
             streams: old.streams.clone(),
+            sockets: old.sockets.clone(),
             busiest: Arc::clone(&old.busiest),
             origins: Arc::clone(&old.origins),
             migrations: old.migrations.clone(),

@@ -20,9 +20,9 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, files, groups, health, idempotency,
-    jobs, metrics, migrations, oauth, operations, page, permissions, rate_limit, request_span, roles,
-    security, settings, stores, switch, tenants, usage, users, well_known,
+    Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, events, files, groups, health,
+    idempotency, jobs, metrics, migrations, notifications, oauth, operations, page, permissions, rate_limit,
+    request_span, roles, security, settings, stores, switch, tenants, usage, users, webhooks, well_known,
 };
 
 /// How long a body may pause.
@@ -51,10 +51,13 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "usage", description = "Usage and limits of a tenant"),
         (name = "custom-fields", description = "What a tenant adds to its users and groups"),
         (name = "settings", description = "Settings of a realm: who may register; language, currency and time zone for its apps"),
+        (name = "webhooks", description = "Events of a tenant, sent to addresses of its own"),
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
         (name = "operations", description = "Recorded changes of tenants, and how far they are"),
         (name = "jobs", description = "Background jobs"),
+        (name = "notifications", description = "Notifications: sent to people, what they say, what people want of them, and the inbox"),
+        (name = "events", description = "What happened in a realm, page by page or as it comes"),
         (name = "clusters", description = "The PostgreSQL servers for tenants' databases"),
         (name = "stores", description = "The object stores for tenants' buckets"),
         (name = "migrations", description = "How far the tenants' schemas are"),
@@ -78,10 +81,13 @@ fn described() -> OpenApiRouter<Api> {
         .merge(usage::routes())
         .merge(custom_fields::routes())
         .merge(settings::routes())
+        .merge(webhooks::routes())
         .merge(audit::routes())
         .merge(tenants::routes())
         .merge(operations::routes())
         .merge(jobs::routes())
+        .merge(notifications::routes())
+        .merge(events::routes())
         .merge(clusters::routes())
         .merge(stores::routes())
         .merge(migrations::routes())
@@ -116,6 +122,7 @@ pub fn router(api: Api) -> Router {
     let routes = routes
         .merge(docs::routes(&page))
         .merge(metrics::routes())
+        .merge(events::socket_routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state((api.clone(), keyed), idempotency::once))

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::client::Peer;
@@ -87,6 +88,8 @@ struct Connections {
     stop: CancellationToken,
     /// No more connections are accepted.
     closing: CancellationToken,
+    /// Connections that speak WebSocket: the library takes them for ended.
+    sockets: TaskTracker,
     /// See [`ServerLimits::headers`].
     patience: Duration,
 }
@@ -118,8 +121,8 @@ impl Server {
         builder.http1().max_buf_size(HEAD_BYTES);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
         let (answers, tls, stop) = (serving.answers(), serving.tls(), serving.stop());
-        let (closing, patience) = (CancellationToken::new(), self.limits.headers);
-        let connections = Connections { builder, answers, tls, stop, closing, patience };
+        let (closing, patience, sockets) = (CancellationToken::new(), self.limits.headers, serving.sockets());
+        let connections = Connections { builder, answers, tls, stop, closing, sockets, patience };
         self.accept(connections)
     }
 
@@ -159,8 +162,10 @@ impl Server {
         // What is shut down before its first request is read has no answer.
         tokio::time::sleep(LAST_PATIENCE).await;
         let open = graceful.count();
-        match tokio::time::timeout(limits.drain, graceful.shutdown()).await {
-            Ok(()) => 0,
+        connections.sockets.close();
+        let drained = async { tokio::join!(graceful.shutdown(), connections.sockets.wait()) };
+        match tokio::time::timeout(limits.drain, drained).await {
+            Ok(_) => 0,
             Err(_) => open,
         }
     }

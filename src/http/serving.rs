@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Api, NoMetrics, Tls, TlsError, Waiting, router};
 use crate::app::{App, Following};
@@ -28,6 +29,8 @@ pub struct Serving {
     settings: Settings,
     phase: Phase,
     stop: CancellationToken,
+    /// WebSockets that are open.
+    sockets: TaskTracker,
 }
 
 enum Phase {
@@ -42,7 +45,8 @@ impl Serving {
     pub fn new(settings: Settings, tls: Option<Tls>, code: &'static str, stop: CancellationToken) -> Self {
         let waiting = Waiting::new(code, tls.is_some(), stop.clone());
         let answers = Answers(Arc::new(ArcSwap::from_pointee(waiting.router(&settings.serve))));
-        Self { answers, tls, settings, phase: Phase::Waiting(waiting), stop }
+        let (phase, sockets) = (Phase::Waiting(waiting), TaskTracker::new());
+        Self { answers, tls, settings, phase, stop, sockets }
     }
 
     /// What the failures of further attempts are told to; `None` once it is ready.
@@ -59,7 +63,8 @@ impl Serving {
     /// # Errors
     /// When this process cannot count what it does.
     pub fn ready(&mut self, app: App, following: Following) -> Result<(), NoMetrics> {
-        let api = Api::new(app, following, &self.settings, self.tls.is_some(), self.stop.clone())?;
+        let ends = (self.stop.clone(), self.sockets.clone());
+        let api = Api::new(app, following, &self.settings, self.tls.is_some(), ends)?;
         self.phase = Phase::Ready(api);
         self.answer();
         Ok(())
@@ -106,6 +111,10 @@ impl Serving {
 
     pub(super) fn tls(&self) -> Option<Tls> {
         self.tls.clone()
+    }
+
+    pub(super) fn sockets(&self) -> TaskTracker {
+        self.sockets.clone()
     }
 
     pub(super) fn stop(&self) -> CancellationToken {

@@ -1,15 +1,34 @@
-//! Answers that go on for long: how many there may be at once.
+//! Answers that go on for long: how many there may be at once, and how server-sent events are answered (WHATWG HTML,
+//! chapter 9.2).
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::error::RequestError;
 use crate::kernel::{TenantId, UserId};
 
+/// How often a proxy on the way sees that the stream lives.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// After which time a client that lost its stream asks again.
+pub(super) const RETRY: Duration = Duration::from_secs(2);
+/// Where a client says which event it had last.
+pub(super) const LAST_EVENT_ID: &str = "last-event-id";
+/// Proxies keep answers back to send more at once; nginx does not where this is said.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 /// Streams of one user.
 const MOST_OF_USER: usize = 100;
 /// Streams of a process.
-const MOST: usize = 1_000;
+const MOST: usize = 6_000;
 
 /// A user of a realm.
 type Who = (TenantId, UserId);
@@ -50,6 +69,23 @@ impl Drop for OpenStream {
             }
         }
     }
+}
+
+/// An answer of server-sent events.
+pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(PING_INTERVAL)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
+    response
+}
+
+/// The parameter of whoever comes again.
+pub(super) fn last_event_id() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    let parameter = ParameterBuilder::new().name("Last-Event-ID").parameter_in(ParameterIn::Header);
+    let text = "The id of the last event that the client had; browsers send it by themselves";
+    parameter.description(Some(text)).schema(Some(schema)).build()
 }
 
 fn counts(open: &Mutex<HashMap<Who, usize>>) -> MutexGuard<'_, HashMap<Who, usize>> {

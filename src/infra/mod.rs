@@ -9,6 +9,7 @@ pub mod handover;
 pub mod mail_sink;
 pub mod object_server;
 pub mod objects;
+pub mod outbound;
 pub mod own_file;
 pub mod pg_client;
 pub mod private_file;

@@ -95,3 +95,7 @@ id!(
     /// A background job.
     JobId
 );
+id!(
+    /// A webhook of a tenant.
+    WebhookId
+);

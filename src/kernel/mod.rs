@@ -4,8 +4,10 @@
 //! Start reading at [`error`] and [`slug`].
 
 pub mod brief;
+pub mod calendar;
 pub mod caller;
 pub mod child;
+pub mod cron;
 pub mod email;
 pub mod error;
 pub mod filter;
@@ -29,14 +31,16 @@ pub mod text;
 pub mod version;
 pub mod word;
 
+pub use calendar::{OutOfCalendar, Zone, ZoneError};
 pub use caller::{Caller, TokenLimits};
+pub use cron::{Cron, CronError};
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 #[cfg(test)]
 pub(crate) use error::{ErrorCode, ErrorCodes};
 pub use finding::{Finding, Location, Severity, Subject};
 pub use hint::Hint;
-pub use ids::{BatchId, JobId, OperationId, TenantId, UserId};
+pub use ids::{BatchId, JobId, OperationId, TenantId, UserId, WebhookId};
 pub use label::Labels;
 pub use line::{Description, DisplayName, PlaceName, Reason};
 pub use mail_address::MailAddress;

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::Failure;
 
-/// Fields that change without anybody changing the thing: somebody signed in, or failed to.
-const BESIDE: [&str; 2] = ["last_sign_in_at", "locked_until"];
+/// Fields that change without anybody changing the thing: somebody signed in, or failed to; a webhook was taken, or not.
+const BESIDE: [&str; 5] =
+    ["last_sign_in_at", "locked_until", "last_success_at", "last_failure_at", "failing_since"];
 
 /// What a thing is like, as doors show it: half of the SHA-256 of its JSON, which changes with every field that
 /// somebody changes.

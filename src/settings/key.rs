@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use super::error::Expected;
 use super::{
-    control, issuer, keys, local, log, mail, migrations, passwords, serve, server, store, telemetry, tenants,
-    tokens,
+    control, issuer, keys, local, log, mail, migrations, outbound, passwords, serve, server, store,
+    telemetry, tenants, tokens,
 };
 use crate::kernel::{MailAddress, suggest};
 
@@ -131,6 +131,11 @@ pub const SECTIONS: &[Section] = &[
         path: "context.NAME.mail",
         help: "The server that mail is handed to, and whom mail is from.",
         keys: mail::KEYS,
+    },
+    Section {
+        path: "context.NAME.outbound",
+        help: "Where requests may go whose addresses tenants choose, such as those of webhooks.",
+        keys: outbound::KEYS,
     },
 ];
 

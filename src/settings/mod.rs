@@ -21,6 +21,7 @@ pub mod local;
 pub mod log;
 pub mod mail;
 pub mod migrations;
+pub mod outbound;
 pub mod passwords;
 pub mod private;
 pub mod reload;
@@ -44,6 +45,7 @@ pub use local::LocalSettings;
 pub use log::{LogFormat, LogSettings};
 pub use mail::{MailLogin, MailServerSettings, MailSettings, SmtpTls};
 pub use migrations::MigrationSettings;
+pub use outbound::OutboundSettings;
 pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
 pub use secret_setting::{SecretSetting, SecretSettingError};
@@ -80,6 +82,8 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// The server that mail is handed to, and whom it is from.
     pub mail: MailSettings,
+    /// Where requests may go whose addresses tenants choose.
+    pub outbound: OutboundSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -239,6 +243,7 @@ impl Loaded {
             passwords: PasswordSettings::read(&section("passwords")),
             serve: ServeSettings::read(&section("serve")),
             mail,
+            outbound: OutboundSettings::read(&section("outbound"), self.context.is_local()),
             log: self.log(),
             context: self.context.clone(),
             home,

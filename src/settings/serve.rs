@@ -122,7 +122,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "mail_folder",
         kind: Kind::Path,
         default: Default::Words(
-            "none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox",
+            "none: without smtp_host, messages wait; in context local they go to its mailbox",
         ),
         help: "Used only where smtp_host is not set: messages are written here as files.",
     },

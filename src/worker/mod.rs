@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod operations;
 pub mod registry;
 pub mod relay;
+pub mod schedules;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,12 +15,14 @@ use crate::app::{App, Post};
 use registry::Registry;
 
 /// Begins all that goes on in the background, until it is told to stop; what is under way then is brought to an end
-/// within some seconds. Without a place for messages their events wait.
+/// within some seconds. Without a place for messages their jobs wait.
 pub fn begin(app: &App, post: Option<Post>, tasks: &TaskTracker, stop: &CancellationToken) {
+    tasks.spawn(app.clone().run_wakeups(stop.clone()));
     tasks.spawn(operations::run(app.clone(), stop.clone()));
     tasks.spawn(app.clone().sweep_files(stop.clone()));
-    if post.is_some() {
-        tasks.spawn(relay::run(app.clone(), stop.clone()));
-    }
-    tasks.spawn(jobs::run(app.clone(), Registry::new(post), stop.clone()));
+    app.begin_to_relay();
+    tasks.spawn(relay::run(app.clone(), stop.clone()));
+    let registry = Registry::new(post);
+    tasks.spawn(schedules::run(app.clone(), registry.clone(), stop.clone()));
+    tasks.spawn(jobs::run(app.clone(), registry, stop.clone()));
 }

@@ -25,11 +25,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Carries out operations until it is told to stop; those that are under way stop at the edge of a step, and
 /// another process goes on with them.
 pub async fn run(app: App, stop: CancellationToken) {
-    let mut crew = Crew { app, stop, tasks: JoinSet::new(), under_way: HashMap::new() };
+    let mut runner = OperationRunner { app, stop, tasks: JoinSet::new(), under_way: HashMap::new() };
     let mut failed = false;
-    while !crew.stop.is_cancelled() {
-        if crew.under_way.len() < AT_ONCE {
-            let begun = crew.begin().await;
+    while !runner.stop.is_cancelled() {
+        if runner.under_way.len() < AT_ONCE {
+            let begun = runner.begin().await;
             if let Err(failure) = &begun
                 && !failed
             {
@@ -37,9 +37,10 @@ pub async fn run(app: App, stop: CancellationToken) {
             }
             failed = begun.is_err();
         }
-        crew.wait().await;
+        runner.wait().await;
     }
-    let ended = tokio::time::timeout(STOP_TIMEOUT, async { while crew.tasks.join_next().await.is_some() {} });
+    let ended =
+        tokio::time::timeout(STOP_TIMEOUT, async { while runner.tasks.join_next().await.is_some() {} });
     if ended.await.is_err() {
         tracing::warn!(
             "operations did not come to the end of a step in time; another process goes on with them"
@@ -48,14 +49,14 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// The operations that this process carries out.
-struct Crew {
+struct OperationRunner {
     app: App,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     under_way: HashMap<Id, OperationId>,
 }
 
-impl Crew {
+impl OperationRunner {
     /// Begins as many operations as there is room for.
     async fn begin(&mut self) -> Result<(), AnyFailure> {
         // Those that this process has begun may not hold their locks yet.

@@ -17,11 +17,22 @@ use crate::kernel::{AnyFailure, TenantId};
 
 /// Realms that are relayed at once.
 const AT_ONCE: usize = 4;
-/// How often servers are asked which databases were written to.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a realm is left alone where nothing was found though its database was written to: at first, and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often servers are asked which databases were written to; less often where asking takes more than a twentieth of
+/// that time, as it does with thousands of databases.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+const LOOK_SHARE: u32 = 20;
+/// How often the platform's own realm is looked into: its database is written to all the time, and only by processes that
+/// say so.
+const OWN_INTERVAL: Duration = Duration::from_secs(1);
+/// How many looks in a second may find nothing, of all realms together: databases are written to for other reasons, too.
+/// So many may be made at once after a pause.
+const EMPTY_LOOKS: f64 = 25.0;
+/// How long a realm waits for a look at most, however many others wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a realm that may have events waits for those that have some: then it is its turn before what came later.
+const LONGEST_BEHIND: Duration = Duration::from_millis(250);
+/// When a realm is tried again that another process is at.
+const AFTER_BUSY: Duration = Duration::from_millis(250);
 /// When a realm is tried again that failed: after twice as long each time.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const LONGEST_AFTER_FAILURE: Duration = Duration::from_mins(1);
@@ -30,7 +41,7 @@ const LONGEST_AFTER_FAILURE: Duration = Duration::from_mins(1);
 pub async fn run(app: App, stop: CancellationToken) {
     let (found, mut written) = mpsc::channel::<Vec<TenantId>>(1);
     let _looking = AbortOnDropHandle::new(tokio::spawn(look(app.clone(), found)));
-    let (owner, mut turns) = (Uuid::now_v7(), Turns::default());
+    let (owner, mut turns) = (Uuid::now_v7(), Turns::new(Instant::now()));
     let (mut tasks, mut under_way) = (JoinSet::<Ended>::new(), HashMap::<Id, TenantId>::new());
     while !stop.is_cancelled() {
         while tasks.len() < AT_ONCE
@@ -42,7 +53,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         let next = turns.next().filter(|_| tasks.len() < AT_ONCE);
         tokio::select! {
-            rung = app.rung() => for realm in rung { turns.rung(realm, Instant::now()) },
+            woken = app.woken_realms() => for realm in woken { turns.woken(realm, Instant::now()) },
             Some(realms) = written.recv() => for realm in realms { turns.written(realm, Instant::now()) },
             Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                 let (id, ended) = match ended {
@@ -70,14 +81,19 @@ async fn sleep_until(moment: Option<Instant>) {
 
 /// Looks for realms that others wrote to, and at the platform's own, whose database is written to all the time.
 async fn look(app: App, found: mpsc::Sender<Vec<TenantId>>) {
-    let mut writings = Writings::of(&app);
+    let (mut writings, mut own) = (Writings::of(&app), None::<Instant>);
     loop {
+        let began = Instant::now();
         let mut realms = writings.look().await;
-        realms.push(TenantId::PLATFORM);
+        let took = began.elapsed();
+        if own.is_none_or(|at| at.elapsed() >= OWN_INTERVAL) {
+            realms.push(TenantId::PLATFORM);
+            own = Some(began);
+        }
         if found.send(realms).await.is_err() {
             return;
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(LOOK_INTERVAL.max(took * LOOK_SHARE)).await;
     }
 }
 
@@ -86,11 +102,13 @@ async fn relay_one(app: &App, realm: TenantId, owner: Uuid) -> Ended {
     match relayed {
         Ok(Relayed::Events(0)) => Ended::Nothing,
         Ok(Relayed::Events(_)) => {
-            app.ring_for_jobs();
+            app.wake_workers();
+            app.wake_readers(realm);
             Ended::Relayed
         }
         Ok(Relayed::More(_)) => {
-            app.ring_for_jobs();
+            app.wake_workers();
+            app.wake_readers(realm);
             Ended::More
         }
         Ok(Relayed::Busy) => Ended::Busy,
@@ -115,73 +133,119 @@ enum Ended {
 }
 
 /// When each realm's turn is.
-#[derive(Debug, Default)]
-struct Turns(HashMap<TenantId, Turn>);
-
 #[derive(Debug)]
+struct Turns {
+    realms: HashMap<TenantId, Turn>,
+    /// Looks that may find nothing now.
+    looks: f64,
+    /// When that was counted.
+    counted: Instant,
+}
+
+#[derive(Debug, Default)]
 struct Turn {
     /// When it is relayed next.
-    due: Option<Instant>,
+    due: Option<Due>,
     under_way: bool,
-    /// A database that is written to for other reasons is not looked into before.
-    quiet_until: Instant,
-    pause: Duration,
     /// In a row.
     failures: u32,
+    /// After a failure nothing is tried before.
+    not_before: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Instant,
+    /// Whether it is only known that something was written there.
+    is_guess: bool,
 }
 
 impl Turns {
-    fn of(&mut self, realm: TenantId, now: Instant) -> &mut Turn {
-        let new = Turn { due: None, under_way: false, quiet_until: now, pause: Duration::ZERO, failures: 0 };
-        self.0.entry(realm).or_insert(new)
+    fn new(now: Instant) -> Self {
+        Self { realms: HashMap::new(), looks: EMPTY_LOOKS, counted: now }
     }
 
-    /// This process wrote an event there.
-    fn rung(&mut self, realm: TenantId, now: Instant) {
-        self.of(realm, now).due = Some(now);
+    fn due(&mut self, realm: TenantId, due: Due) {
+        let turn = self.realms.entry(realm).or_default();
+        turn.due = Some(match turn.due {
+            Some(known) => Due { at: known.at.min(due.at), is_guess: known.is_guess && due.is_guess },
+            None => due,
+        });
+    }
+
+    /// Events were written there. After a failure that hastens nothing.
+    fn woken(&mut self, realm: TenantId, now: Instant) {
+        let failed = self.realms.get(&realm).filter(|turn| turn.failures > 0);
+        let not_before = failed.and_then(|turn| turn.not_before);
+        self.due(realm, Due { at: not_before.map_or(now, |at| at.max(now)), is_guess: false });
     }
 
     /// Somebody wrote something there.
     fn written(&mut self, realm: TenantId, now: Instant) {
-        let turn = self.of(realm, now);
-        let at = turn.quiet_until.max(now);
-        turn.due = Some(turn.due.map_or(at, |due| due.min(at)));
+        let not_before = self.realms.get(&realm).and_then(|turn| turn.not_before);
+        self.due(realm, Due { at: not_before.map_or(now, |at| at.max(now)), is_guess: true });
     }
 
-    /// Begins the turn of a realm that is due, the longest first.
+    /// When a turn may begin, where it was due at a moment.
+    fn start(&self, due: Due) -> Instant {
+        if !due.is_guess || self.looks >= 1.0 {
+            return due.at;
+        }
+        let room = self.counted + Duration::from_secs_f64((1.0 - self.looks) / EMPTY_LOOKS);
+        due.at.max(room.min(due.at + LONGEST_WAIT))
+    }
+
+    /// Begins the turn of a realm that is due, the longest first; what may have nothing comes after what has events, for
+    /// a moment.
     fn begin(&mut self, now: Instant) -> Option<TenantId> {
-        let ready = |turn: &Turn| turn.due.filter(|due| !turn.under_way && *due <= now);
-        let (realm, _) =
-            self.0.iter().filter_map(|(realm, turn)| Some((*realm, ready(turn)?))).min_by_key(|it| it.1)?;
-        let turn = self.of(realm, now);
+        let grown = now.duration_since(self.counted).as_secs_f64() * EMPTY_LOOKS;
+        (self.looks, self.counted) = ((self.looks + grown).min(EMPTY_LOOKS), now);
+        let starts = |turn: &Turn| turn.due.filter(|due| !turn.under_way && self.start(*due) <= now);
+        let ready = self.realms.iter().filter_map(|(realm, turn)| Some((*realm, starts(turn)?)));
+        let is_behind = |due: &Due| due.is_guess && now < due.at + LONGEST_BEHIND;
+        let (realm, due) = ready.min_by_key(|(_, due)| (is_behind(due), due.at))?;
+        if due.is_guess {
+            self.looks = (self.looks - 1.0).max(0.0);
+        }
+        let turn = self.realms.entry(realm).or_default();
         (turn.due, turn.under_way) = (None, true);
         Some(realm)
     }
 
-    /// When the next one is due.
+    /// When the next one begins.
     fn next(&self) -> Option<Instant> {
-        self.0.values().filter(|turn| !turn.under_way).filter_map(|turn| turn.due).min()
+        let waiting = self.realms.values().filter(|turn| !turn.under_way).filter_map(|turn| turn.due);
+        waiting.map(|due| self.start(due)).min()
     }
 
     fn ended(&mut self, realm: TenantId, ended: Ended, now: Instant) {
-        let turn = self.of(realm, now);
+        let turn = self.realms.entry(realm).or_default();
         turn.under_way = false;
-        let mut again =
-            |after: Duration| turn.due = Some(turn.due.map_or(now + after, |due| due.min(now + after)));
+        let mut again = None;
         match ended {
-            Ended::Relayed => (turn.pause, turn.failures) = (Duration::ZERO, 0),
-            Ended::More => again(Duration::ZERO),
-            Ended::Nothing => turn.pause = (turn.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
-            Ended::Busy => again(FIRST_PAUSE),
+            Ended::Nothing | Ended::Relayed => turn.failures = 0,
+            Ended::More => (turn.failures, again) = (0, Some(Duration::ZERO)),
+            Ended::Busy => again = Some(AFTER_BUSY),
             Ended::Failed => {
-                let pause = (AFTER_FAILURE * 2_u32.saturating_pow(turn.failures)).min(LONGEST_AFTER_FAILURE);
-                again(pause);
-                (turn.pause, turn.failures) = (pause, turn.failures + 1);
+                again =
+                    Some((AFTER_FAILURE * 2_u32.saturating_pow(turn.failures)).min(LONGEST_AFTER_FAILURE));
+                turn.failures += 1;
             }
         }
-        turn.quiet_until = now + turn.pause;
+        turn.not_before = again.filter(|_| ended != Ended::More).map(|pause| now + pause);
+        if matches!(ended, Ended::More | Ended::Failed) {
+            // What was said of it meanwhile hastens nothing: others that wait come first, or the pause.
+            turn.due = None;
+        }
+        if matches!(ended, Ended::Relayed | Ended::More) {
+            // It found something: it was no guess.
+            self.looks = (self.looks + 1.0).min(EMPTY_LOOKS);
+        }
+        if let Some(pause) = again {
+            self.due(realm, Due { at: now + pause, is_guess: false });
+        }
         // What is quiet is forgotten.
-        self.0.retain(|_, turn| turn.under_way || turn.due.is_some() || turn.quiet_until > now);
+        self.realms.retain(|_, turn| turn.under_way || turn.due.is_some() || turn.failures > 0);
     }
 }
 
@@ -195,50 +259,143 @@ mod tests {
 
     #[test]
     fn what_this_process_wrote_is_relayed_at_once_and_a_realm_by_one_at_a_time() {
-        let (mut turns, realm, now) = (Turns::default(), TenantId::new(), Instant::now());
-        turns.rung(realm, now);
+        let (now, realm) = (Instant::now(), TenantId::new());
+        let mut turns = Turns::new(now);
+        turns.woken(realm, now);
         assert_eq!(turns.begin(now), Some(realm));
         // Another event, while the first is relayed.
-        turns.rung(realm, now);
+        turns.woken(realm, now);
         assert_eq!((turns.begin(now), turns.next()), (None, None));
         turns.ended(realm, Ended::Relayed, now);
         assert_eq!(turns.begin(now), Some(realm));
         turns.ended(realm, Ended::Nothing, now);
-        assert_eq!(turns.begin(now + LONGEST_PAUSE), None);
+        assert_eq!(turns.begin(now + LONGEST_WAIT), None);
+    }
+
+    /// How many looks were made in a minute into realms that are written to all the time, and how long one waited at most.
+    fn looks(realms: usize) -> (usize, Duration) {
+        let (start, realms): (_, Vec<TenantId>) =
+            (Instant::now(), (0..realms).map(|_| TenantId::new()).collect());
+        let (mut turns, mut now, mut looks) = (Turns::new(start), start, 0);
+        let (mut since, mut longest) = (HashMap::<TenantId, Instant>::new(), Duration::ZERO);
+        while now < start + Duration::from_mins(1) {
+            for realm in &realms {
+                turns.written(*realm, now);
+                since.entry(*realm).or_insert(now);
+            }
+            while let Some(realm) = turns.begin(now) {
+                looks += 1;
+                longest = longest.max(since.remove(&realm).map_or(Duration::ZERO, |at| now - at));
+                turns.ended(realm, Ended::Nothing, now);
+                assert!(!turns.written_again(&realm), "it is looked into once for what was written before");
+            }
+            now += milliseconds(100);
+        }
+        (looks, longest)
+    }
+
+    impl Turns {
+        fn written_again(&self, realm: &TenantId) -> bool {
+            self.realms.contains_key(realm)
+        }
     }
 
     #[test]
-    fn a_database_that_is_written_to_for_other_reasons_is_looked_into_less_and_less_often() {
-        let (mut turns, realm, start) = (Turns::default(), TenantId::new(), Instant::now());
-        let (mut now, mut looks) = (start, Vec::new());
-        while now < start + Duration::from_mins(1) {
-            turns.written(realm, now);
-            if turns.begin(now).is_some() {
-                looks.push(now);
-                turns.ended(realm, Ended::Nothing, now);
-            }
-            now += milliseconds(50);
+    fn a_database_that_is_written_to_all_the_time_is_looked_into_at_once_where_there_are_few() {
+        let (looks, longest) = looks(2);
+        assert!(looks <= 1_300 && longest <= milliseconds(100), "{looks} looks, {longest:?}");
+    }
+
+    #[test]
+    fn many_databases_that_are_written_to_all_the_time_cost_no_more_looks_and_wait_in_turn() {
+        let (made, longest) = looks(100);
+        assert!(
+            (1_400..1_700).contains(&made) && longest < Duration::from_secs(5),
+            "{made} looks, {longest:?}"
+        );
+        // Nobody waits for longer than this: then there are more looks.
+        let (made, longest) = looks(1_000);
+        assert!(made < 14_000 && longest <= LONGEST_WAIT + milliseconds(200), "{made} looks, {longest:?}");
+    }
+
+    #[test]
+    fn what_is_known_to_have_events_does_not_wait_for_those_that_may_have_some() {
+        let now = Instant::now();
+        let mut turns = Turns::new(now);
+        for _ in 0..100 {
+            turns.written(TenantId::new(), now);
         }
-        assert!((12..22).contains(&looks.len()), "{} looks in a minute", looks.len());
-        // What is written in a pause is looked at after it; what this process writes, at once.
-        turns.rung(realm, now);
+        while let Some(realm) = turns.begin(now) {
+            turns.ended(realm, Ended::Nothing, now);
+        }
+        let realm = TenantId::new();
+        turns.woken(realm, now);
         assert_eq!(turns.begin(now), Some(realm));
-        turns.ended(realm, Ended::Relayed, now);
-        turns.written(realm, now);
+    }
+
+    #[test]
+    fn realms_that_always_have_more_keep_no_other_waiting() {
+        let mut now = Instant::now();
+        let mut turns = Turns::new(now);
+        let busy: Vec<TenantId> = (0..20).map(|_| TenantId::new()).collect();
+        let (guessed, since) = (TenantId::new(), now);
+        turns.written(guessed, since);
+        for realm in &busy {
+            turns.woken(*realm, now + milliseconds(1));
+        }
+        loop {
+            now += milliseconds(20);
+            let realm = turns.begin(now).unwrap();
+            if realm == guessed {
+                break;
+            }
+            // Its events are said while they are relayed, too.
+            turns.woken(realm, now);
+            turns.ended(realm, Ended::More, now + milliseconds(10));
+            assert!(now < since + LONGEST_BEHIND + milliseconds(20), "it waits behind realms that have more");
+        }
+        // Of those that have more each has its turn.
+        turns.ended(guessed, Ended::Nothing, now);
+        let mut begun = std::collections::HashSet::new();
+        for _ in &busy {
+            now += milliseconds(20);
+            let realm = turns.begin(now).unwrap();
+            assert!(begun.insert(realm), "another one waits for longer");
+            turns.woken(realm, now);
+            turns.ended(realm, Ended::More, now + milliseconds(10));
+        }
+    }
+
+    #[test]
+    fn what_failed_waits_whatever_is_said_of_it() {
+        let (realm, now) = (TenantId::new(), Instant::now());
+        let mut turns = Turns::new(now);
+        turns.woken(realm, now);
         assert_eq!(turns.begin(now), Some(realm));
+        turns.woken(realm, now);
+        turns.ended(realm, Ended::Failed, now);
+        turns.woken(realm, now + milliseconds(1));
+        assert_eq!((turns.begin(now + milliseconds(2)), turns.next()), (None, Some(now + AFTER_FAILURE)));
+        assert_eq!(turns.begin(now + AFTER_FAILURE), Some(realm));
+        turns.ended(realm, Ended::Nothing, now + AFTER_FAILURE);
+        assert!(turns.realms.is_empty(), "a failure that is over is remembered");
     }
 
     #[test]
     fn what_failed_is_tried_again_and_what_is_quiet_is_forgotten() {
-        let (mut turns, realm, now) = (Turns::default(), TenantId::new(), Instant::now());
-        for (ended, after) in [(Ended::Failed, AFTER_FAILURE), (Ended::Busy, FIRST_PAUSE)] {
-            turns.rung(realm, now);
+        let (realm, now) = (TenantId::new(), Instant::now());
+        let mut turns = Turns::new(now);
+        for (ended, after) in [(Ended::Failed, AFTER_FAILURE), (Ended::Busy, AFTER_BUSY)] {
+            turns.woken(realm, now);
             assert_eq!(turns.begin(now), Some(realm));
             turns.ended(realm, ended, now);
-            assert_eq!((turns.begin(now), turns.next()), (None, Some(now + after)));
+            // That something is written there hastens nothing.
+            turns.written(realm, now);
+            let soon = turns.begin(now + after - milliseconds(1));
+            assert_eq!((soon, turns.next()), (None, Some(now + after)));
+            assert_eq!(turns.begin(now + after), Some(realm));
+            turns.ended(realm, Ended::Relayed, now + after);
+            assert!(turns.realms.is_empty());
         }
-        assert_eq!(turns.begin(now + FIRST_PAUSE), Some(realm));
-        turns.ended(realm, Ended::Relayed, now + FIRST_PAUSE);
-        assert!(turns.0.is_empty());
     }
 }

@@ -152,8 +152,13 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/inspection/store.rs: select name from control.scratch_databases where cluster = $1
     src/features/inspection/store.rs: select exists (select from control.templates where database_name =
     src/features/inspection/store.rs: select {}
+    src/features/jobs/claims/store.rs: with {first}, held as ( select * from
+    src/features/jobs/store.rs: update control.jobs set due_at = {LEASE} from unnest($2::uuid[],
     src/features/jobs/store.rs: select
     src/features/jobs/store.rs: select count(*) from (select
+    src/features/notifications/inbox/store.rs: select id, position, left(kind, 80) as kind, left(title,
+    src/features/notifications/store.rs: select left(notifications.kind, 80) as kind, channel, user_id, left(address,
+    src/features/notifications/store.rs: select notifications.id, request_id, left(notifications.kind, 80) as kind, channel,
     src/features/placement/store.rs: select connections, system_id, (select case when is_called then
     src/features/placement/store.rs: with fits as ( select true as server,
     src/features/placement/template/store.rs: select database_name, owner_role, templates.state = 'ready' as ready,
@@ -174,6 +179,9 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/secrets/store.rs: select id, master_key_id, wrapped, manifest, manifest_generation from control.data_keys
     src/features/secrets/store.rs: with listed as ( update control.data_keys set manifest
     src/features/secrets/store.rs: select k.id, k.master_key_id, k.wrapped, k.manifest, k.manifest_generation, s.name, s.generation,
+    src/features/templates/store.rs: select distinct on (kind, channel, language) kind, channel,
+    src/features/templates/store.rs: select kind, channel, language, version, left(subject, 1000) as
+    src/features/templates/store.rs: select distinct on (channel, language) kind, channel, language,
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'trashed', updated_at =
@@ -193,6 +201,9 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/tenants/store.rs: update control.tenants set access_key_id = {}, key_checksum =
     src/features/tenants/store.rs: select id, slug from control.tenants where
     src/features/tokens/store.rs: with now as materialized ( select exists (select
+    src/features/webhooks/store.rs: select id, event_id, event_type, event_at, state, attempts, next_at,
+    src/features/webhooks/store.rs: select count(*) from (select from control.webhook_deliveries where webhook_id
+    src/features/webhooks/store.rs: delete from control.{table} where tenant_id = $1
     "#);
     let mut wrong = Vec::new();
     // The control database holds a realm, too: the platform's.

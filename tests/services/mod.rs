@@ -11,11 +11,12 @@ const REACH: [&str; 8] =
     ["self", "PgConnection", "ServerAddress", "Realm", "Worker", "Provisioning", "Placement", "Reach<"];
 
 /// Folders of a feature that are public themselves.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "apply",
     "custom_fields",
     "groups",
     "idempotency",
+    "inbox",
     "lint",
     "log",
     "operators",

@@ -14,7 +14,8 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 pub(super) use self::shells::{Bash, Powershell, Quoting};
 use super::usage;
-use crate::app::{App, CompletionSession};
+use crate::app::{App, CompletionSession, scheduled};
+use crate::features::events::EventType;
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{IamError, Realm, custom_fields, groups, permissions, roles, users};
 use crate::features::jobs::{self, JobFilter};
@@ -23,6 +24,7 @@ use crate::features::migrations;
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, TenantRef};
+use crate::features::webhooks;
 use crate::kernel::{Caller, Page, Total};
 use crate::settings::{Flags, Loaded, Sources};
 
@@ -200,7 +202,36 @@ pub fn jobs() -> ArgValueCompleter {
 /// Completes the kinds of jobs.
 #[must_use]
 pub fn job_kinds() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, [messages::SEND.name.to_owned()]))
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(
+            typed,
+            [
+                &messages::SEND,
+                &messages::NOTIFY,
+                &webhooks::DELIVER,
+                &scheduled::FILL_POOLS,
+                &scheduled::PURGE_DUE,
+            ]
+            .map(|kind| kind.name.to_owned()),
+        )
+    })
+}
+
+/// Completes the ids of the webhooks of the tenant that the command is for.
+#[must_use]
+pub fn webhooks() -> ArgValueCompleter {
+    in_realm(async |realm, prefix| {
+        let found = webhooks::list(realm, &Caller::System).await.unwrap_or_default();
+        Ok(found.into_iter().map(|it| it.id.to_string()).filter(|id| id.starts_with(&prefix)).collect())
+    })
+}
+
+/// Completes the types of events that Nexus publishes.
+#[must_use]
+pub fn event_types() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, EventType::all().iter().map(|known| known.name.to_owned()))
+    })
 }
 
 /// The slugs that begin with `prefix`, at most [`MOST`]. Starts nothing that is not running.

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod line;
+mod messages;
 mod people;
 mod places;
 mod platform;
@@ -47,6 +48,8 @@ fn command(action: &Action) -> String {
         Action::User(action) => people::user(action),
         Action::Rights(action) => people::rights(action),
         Action::Token(action) => people::token(action),
+        Action::Webhook(action) => messages::webhook(action),
+        Action::Notify(action) => messages::notify(action),
         Action::With(with) => repeat::with(with),
     };
     line.into()

@@ -7,15 +7,13 @@ pub(super) fn user(action: &UserAction) -> Line {
     match action {
         UserAction::List(realm) => Line::new("user list").realm(realm),
         UserAction::Show(user, realm) => Line::new("user show").arg(user).realm(realm),
-        UserAction::CreateInvited(realm) => Line::new("user create --email E-MAIL --invite").realm(realm),
+        UserAction::CreateInvited(realm) => Line::new("user create --email E-MAIL --mail").realm(realm),
         UserAction::Undelete(user, realm) => Line::new("user undelete").arg(user).realm(realm),
         UserAction::Enable(user, realm) => Line::new("user enable").arg(user).realm(realm),
         UserAction::Unlock(user, realm) => Line::new("user unlock").arg(user).realm(realm),
-        UserAction::Invite(user, realm) => {
-            Line::new("user invite").arg(user).and("--invitation-file PATH").realm(realm)
-        }
+        UserAction::Invite(user, realm) => Line::new("user invite").arg(user).and("--mail").realm(realm),
         UserAction::ResetPassword(user, realm) => {
-            Line::new("user password reset").arg(user).and("--invitation-file PATH").realm(realm)
+            Line::new("user password reset").arg(user).and("--mail").realm(realm)
         }
         UserAction::RemoveFactor(user, realm) => Line::new("user factor remove").arg(user).realm(realm),
         UserAction::Sessions(realm) => Line::new("user sessions list E-MAIL").realm(realm),

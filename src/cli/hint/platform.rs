@@ -17,6 +17,8 @@ pub(super) fn platform(action: &PlatformAction) -> Line {
         }
         PlatformAction::ShowMasterKey => Line::new("secret status"),
         PlatformAction::ListDeadJobs => Line::new("job list --state dead"),
+        PlatformAction::ListJobs => Line::new("job list"),
+        PlatformAction::ListSchedules => Line::new("job schedule list"),
         PlatformAction::ListJobsOf(tenant) => Line::new("job list --tenant").arg(tenant),
         PlatformAction::TeachShell(Shell::Bash) => {
             Line::bare("echo 'source <(nexus completions bash)' >> ~/.bashrc")

@@ -9,13 +9,14 @@ use super::super::grammar;
 use super::{command, sentence};
 use crate::kernel::Hint;
 use crate::kernel::hint::{
-    Action, AuditAction, FsckAction, LocalAction, MigrateAction, OperationAction, PlaceAction,
-    PlatformAction, RightsAction, RunAction, SetAction, TenantAction, TokenAction, UserAction, With,
+    Action, AuditAction, FsckAction, LocalAction, MigrateAction, NotifyAction, OperationAction, PlaceAction,
+    PlatformAction, RightsAction, RunAction, SetAction, TenantAction, TokenAction, UserAction, WebhookAction,
+    With,
 };
 
 /// Every action, with and without what may be missing.
 fn all() -> Vec<Action> {
-    let samples: [fn(bool) -> Vec<Action>; 14] = [
+    let samples: [fn(bool) -> Vec<Action>; 16] = [
         PlatformAction::samples,
         LocalAction::samples,
         FsckAction::samples,
@@ -29,6 +30,8 @@ fn all() -> Vec<Action> {
         UserAction::samples,
         RightsAction::samples,
         TokenAction::samples,
+        WebhookAction::samples,
+        NotifyAction::samples,
         With::samples,
     ];
     samples.iter().flat_map(|samples| [true, false].into_iter().flat_map(samples)).collect()

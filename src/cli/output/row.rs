@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::kernel::ids::RunId;
-use crate::kernel::{BatchId, JobId, OperationId, TenantId, UserId};
+use crate::kernel::{BatchId, JobId, OperationId, TenantId, UserId, WebhookId};
 
 /// A column of a list.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ macro_rules! as_displayed {
     };
 }
 as_displayed!(str, String, bool, u16, u32, u64, usize, i32, i64);
-as_displayed!(Uuid, BatchId, JobId, OperationId, RunId, TenantId, UserId);
+as_displayed!(Uuid, BatchId, JobId, OperationId, RunId, TenantId, UserId, WebhookId);
 
 impl Cell for OffsetDateTime {
     fn text(&self) -> String {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::hint::realm_flag;
 use super::super::output::Thing;
 use super::super::{CommandResult, Exit, Invocation, secret_output};
-use super::{CreateArgs, password};
+use super::{CreateArgs, MAILED, password};
 use crate::features::iam::model::NewUser;
 use crate::features::iam::{FirstPassword, User, users};
 use crate::kernel::{ExposeSecret, Failure, shell};
@@ -14,18 +14,19 @@ use crate::kernel::{ExposeSecret, Failure, shell};
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("choose how the user signs in for the first time: with a password, or by an invitation")]
 #[failure(Forbidden, "answer_required")]
-#[hint("pass --password-stdin, or --invite with --invitation-file PATH or --reveal")]
+#[hint("pass --password-stdin, --mail, --invitation-file PATH or --reveal")]
 struct NoWayIn;
 
 pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let Some(email) = args.email else { return Ok(Exit::Usage) };
     let shown = args.invitation_file.is_some() || args.reveal;
-    let invite = args.invite || shown;
+    let invite = args.invite || args.mail || shown;
     if !invite && !args.password_stdin && !ctx.screen.can_ask() {
         return Err(NoWayIn.into());
     }
     let first = match (invite, shown) {
         (false, _) => FirstPassword::Given(password::given(ctx, args.password_stdin)?),
+        (true, _) if args.mail => FirstPassword::Message,
         (true, true) => FirstPassword::Invitation,
         // A token that nobody is told would be of no use.
         (true, false) => FirstPassword::None,
@@ -39,9 +40,11 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     if let (Some(file), Some(token)) = (file, &invitation) {
         secret_output::hand_over(ctx, file, token, "invitation is")?;
         invitation = None;
+    } else if args.mail && !ctx.global.dry_run {
+        ctx.screen.note(MAILED);
     } else if matches!(first, FirstPassword::None) && !ctx.global.dry_run {
         let (email, flag) = (shell::word(&user.email), realm_flag(&realm.place().hinted()));
-        ctx.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
+        ctx.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --mail"));
     }
     let invitation = invitation.map(|token| token.expose_secret().to_owned());
     ctx.screen.thing(&CreatedView { user, invitation })?;

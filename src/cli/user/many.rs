@@ -9,7 +9,7 @@ use super::super::hint::realm_flag;
 use super::super::output::progress::ScreenProgress;
 use super::super::output::{Column, ListWriter, Row, Screen};
 use super::super::{CommandResult, Exit, Invocation, secret_output};
-use super::{CreateArgs, input};
+use super::{CreateArgs, MAILED, input};
 use crate::features::iam::users::{self, ImportReport, Imported, Invite, RowOutcome};
 use crate::infra::handover::Handover;
 use crate::kernel::text::counted;
@@ -76,10 +76,15 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
     let progress = ctx.screen.progress();
     progress.event(Event::Total(total as u64));
-    let invite = if args.reveal || file.is_some() { Invite::Token } else { Invite::Not };
+    let invite = match args.mail {
+        true => Invite::Message,
+        false if args.reveal || file.is_some() => Invite::Token,
+        false => Invite::Not,
+    };
     let mut import = Import {
         file,
         reveal: args.reveal,
+        mail: args.mail,
         list: None,
         screen: &ctx.screen,
         progress,
@@ -97,6 +102,7 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
 struct Import<'a> {
     file: Option<Handover>,
     reveal: bool,
+    mail: bool,
     /// Begun with the first batch: what is refused as a whole has no rows.
     list: Option<ListWriter<'a, LineView>>,
     screen: &'a Screen,
@@ -198,9 +204,12 @@ impl Import<'_> {
             }
             file.finish()?;
         }
+        if self.mail && self.made > 0 {
+            ctx.screen.note(MAILED);
+        }
         if self.uninvited > 0 {
             let who = counted(self.uninvited, "user");
-            let hint = "nexus user invite E-MAIL --invitation-file PATH";
+            let hint = "nexus user invite E-MAIL --mail";
             ctx.screen.note(&format!("{who} without an invitation; create each one: {hint}{flag}"));
         }
         match self.failed {

@@ -22,6 +22,9 @@ mod look;
 mod many;
 mod password;
 
+/// Said where something is sent by mail.
+const MAILED: &str = "the mail goes out as soon as nexus serve or nexus worker runs";
+
 /// Arguments of `nexus user`.
 #[derive(Debug, Args)]
 pub struct UserArgs {
@@ -34,10 +37,11 @@ enum Verb {
     /// Create a user
     ///
     /// They sign in with the password that is given, or with one that they set through an
-    /// invitation, which is shown once.
+    /// invitation, which is sent by mail, or shown once.
     #[command(after_help = "\
 EXAMPLES
-  nexus user create --email ann@acme.example --name 'Ann Ash' --role Manager --invite --invitation-file ann.txt --tenant acme
+  nexus user create --email ann@acme.example --name 'Ann Ash' --role Manager --mail --tenant acme
+  nexus user create --email ann@acme.example --invitation-file ann.txt --tenant acme
   pass show ann | nexus user create --email ann@acme.example --password-stdin --tenant acme
   nexus user create --email ann@example.com --role Admin --password-stdin          an operator of the platform
   nexus user create --from people.csv --invitation-file invitations.csv --tenant acme
@@ -52,9 +56,11 @@ If it is interrupted, the same command goes on. The invitations of the users cre
     Create(Box<CreateArgs>),
     /// Create a new invitation for a user who has no password yet
     ///
-    /// An older invitation no longer works. The new one is shown once: with --reveal, or in a file.
+    /// An older invitation no longer works. The new one is sent by mail, or shown once: with
+    /// --reveal, or in a file.
     #[command(after_help = "\
 EXAMPLES
+  nexus user invite ann@acme.example --mail --tenant acme
   nexus user invite ann@acme.example --invitation-file ann.txt --tenant acme")]
     Invite(TokenArgs),
     /// List users
@@ -153,6 +159,7 @@ EXAMPLES
 
 /// Arguments of `nexus user create`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CreateArgs {
     /// The e-mail address, which identifies the user
     #[arg(long, value_name = "E-MAIL", required_unless_present = "from")]
@@ -173,11 +180,14 @@ pub struct CreateArgs {
     #[arg(long = "field", value_name = "NAME=VALUE", conflicts_with = "from", value_parser = attribute)]
     pub fields: Vec<(String, Value)>,
     /// Read the password from standard input: one line
-    #[arg(long, conflicts_with_all = ["invite", "from"])]
+    #[arg(long, conflicts_with_all = ["invite", "from", "mail"])]
     pub password_stdin: bool,
     /// Let the user set their password through an invitation
     #[arg(long, conflicts_with = "from")]
     pub invite: bool,
+    /// Send invitations by mail: nexus serve or nexus worker does, as soon as one runs
+    #[arg(long, conflicts_with_all = ["invitation_file", "reveal"])]
+    pub mail: bool,
     /// Write invitations into this new file, which only you may read
     #[arg(long, value_name = "PATH", conflicts_with_all = ["reveal", "password_stdin"], value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,
@@ -198,6 +208,9 @@ pub struct TokenArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
+    /// Send the token by mail: nexus serve or nexus worker does, as soon as one runs
+    #[arg(long, conflicts_with_all = ["invitation_file", "reveal"])]
+    pub mail: bool,
     /// Write the token into this new file, which only you may read
     #[arg(long, alias = "token-file", value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,
@@ -342,8 +355,12 @@ EXAMPLES
   pass show ann | nexus user password set --token-file ann.txt --password-stdin --tenant acme")]
     Set(SetPasswordArgs),
     /// Create a single-use token for setting a user's new password
+    ///
+    /// An older one no longer works. The new one is sent by mail, or shown once: with --reveal, or in
+    /// a file.
     #[command(after_help = "\
 EXAMPLES
+  nexus user password reset ann@acme.example --mail --tenant acme
   nexus user password reset ann@acme.example --invitation-file ann.txt --tenant acme")]
     Reset(TokenArgs),
 }

@@ -9,7 +9,7 @@ use super::super::hint::realm_flag;
 use super::super::output::{Column, Row, Thing, time_text};
 use super::super::secret_output::{hand_over, new_file};
 use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
-use super::{ConfirmArgs, EnrolArgs, OneArgs, SetPasswordArgs, TokenArgs};
+use super::{ConfirmArgs, EnrolArgs, MAILED, OneArgs, SetPasswordArgs, TokenArgs};
 use crate::features::iam::signin::{Enrolment, Issued, Purpose};
 use crate::features::iam::{IamError, signin};
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
@@ -60,7 +60,15 @@ fn token_in(path: &Path) -> Result<SecretString, AnyFailure> {
 }
 
 pub(super) async fn token(args: &TokenArgs, purpose: Purpose, ctx: &Invocation) -> CommandResult {
-    needs_place(ctx, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
+    if args.mail {
+        let mut realm = args.realm.open(ctx).await?;
+        ctx.screen.thing(&signin::send_token(&mut realm, &ctx.caller(), &args.user, purpose).await?)?;
+        if !ctx.global.dry_run {
+            ctx.screen.note(MAILED);
+        }
+        return Ok(Exit::Done);
+    }
+    needs_place(ctx, "the token", (args.invitation_file.as_ref(), args.reveal), "--mail, --invitation-file")?;
     let file = new_file(ctx, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(ctx).await?;
     let mut issued = signin::issue_token(&mut realm, &ctx.caller(), &args.user, purpose).await?;

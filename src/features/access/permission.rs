@@ -14,7 +14,7 @@ const MAX_PART: usize = 63;
 
 /// Resources whose permissions are administrative. Migration 20261128050100 of realms lists the same,
 /// but for those that came later.
-const ADMINISTRATIVE: [&str; 11] = [
+const ADMINISTRATIVE: [&str; 13] = [
     "user",
     "role",
     "group",
@@ -26,6 +26,8 @@ const ADMINISTRATIVE: [&str; 11] = [
     "api-key",
     "token",
     "audit",
+    "webhook",
+    "event",
 ];
 
 /// A permission, e.g. `invoice:create`, or a pattern for several, e.g. `invoice:*`.

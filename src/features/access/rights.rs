@@ -81,6 +81,7 @@ rights! {
     JOB_READ "job:read" "see jobs" [SUPPORT AUDITOR];
     JOB_RETRY "job:retry" "retry failed jobs" [SUPPORT];
     JOB_CANCEL "job:cancel" "cancel jobs" [SUPPORT];
+    NOTIFICATION_READ "notification:read" "see which messages failed or may not have arrived" [SUPPORT AUDITOR];
     CLUSTER_READ "cluster:read" "see clusters" [PROVISIONER SUPPORT AUDITOR DEPLOYER];
     CLUSTER_CREATE "cluster:create" "register clusters" [];
     CLUSTER_UPDATE "cluster:update" "change clusters and their passwords" [];
@@ -123,7 +124,7 @@ rights! {
 }
 
 /// Permissions of every realm that the platform's built-in roles hold, too: what `iam` asks for.
-pub static IDENTITY: [(&str, &[&str]); 7] = [
+pub static IDENTITY: [(&str, &[&str]); 8] = [
     ("user:read", &[SUPPORT, AUDITOR]),
     ("role:read", &[SUPPORT, AUDITOR]),
     ("group:read", &[SUPPORT, AUDITOR]),
@@ -131,6 +132,7 @@ pub static IDENTITY: [(&str, &[&str]); 7] = [
     ("session:read", &[SUPPORT, AUDITOR]),
     ("operator:read", &[SUPPORT, AUDITOR]),
     ("settings:read", &[AUDITOR]),
+    ("event:read", &[SUPPORT, AUDITOR]),
 ];
 
 /// Set the platform up, or upgrade it.
@@ -148,6 +150,10 @@ pub static RUN_JOBS: Right = Right { name: "job:run", description: "run jobs", r
 pub static DELIVER: Right =
     Right { name: "message:deliver", description: "write messages to users, and send them", roles: None };
 
+/// Send events to webhooks.
+pub static DELIVER_WEBHOOKS: Right =
+    Right { name: "webhook:deliver", description: "send events to webhooks", roles: None };
+
 /// Send a test of mail.
 pub static NOTIFY_TEST: Right =
     Right { name: "notification:test", description: "send a message that tests mail", roles: None };
@@ -157,10 +163,12 @@ mod tests {
     use super::*;
 
     /// The migrations that register permissions of the platform.
-    const SEEDS: [&str; 3] = [
+    const SEEDS: [&str; 5] = [
         include_str!("../../../migrations/20261129080100_platform_rights.sql"),
         include_str!("../../../migrations/20261130130101_token_introspect.sql"),
         include_str!("../../../migrations/20261201031100_jobs.sql"),
+        include_str!("../../../migrations/20261201095300_notifications.sql"),
+        include_str!("../../../migrations/20261201095110_events.sql"),
     ];
 
     /// The rows that statements of the migrations insert, without what stands around their texts.

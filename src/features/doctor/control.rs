@@ -198,6 +198,12 @@ async fn read(
     let read = store::dead_jobs(control).await;
     let dead = seen.take(read, (Group::Tenants, "jobs"), "jobs");
     seen.findings.extend(dead.map(work::jobs));
+    let read = store::stuck_jobs(control).await;
+    let stuck = seen.take(read, (Group::Tenants, "jobs"), "running jobs");
+    seen.findings.extend(stuck.map(work::stuck_jobs).unwrap_or_default());
+    let read = store::late_schedules(control).await;
+    let late = seen.take(read, (Group::Tenants, "schedules"), "schedules");
+    seen.findings.extend(late.as_deref().map(work::schedules));
     seen.findings.push(work::trash(control).await);
     seen.findings.push(work::audit(control).await);
     let read = store::templates(control, REALM.newest()).await;

@@ -90,7 +90,7 @@ pub const CHECKS: &[(Group, &[&str])] = &[
             "record",
         ],
     ),
-    (Group::Tenants, &["operations", "jobs", "trash"]),
+    (Group::Tenants, &["operations", "jobs", "schedules", "trash"]),
     (Group::Audit, &["head"]),
     (
         Group::Cluster,

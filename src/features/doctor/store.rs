@@ -209,6 +209,33 @@ pub(super) async fn dead_jobs(control: &mut PgConnection) -> Result<i64, DbError
     .await?)
 }
 
+/// A job that is not what it seems.
+#[derive(Debug, FromRow)]
+pub(super) struct StuckJob {
+    pub(super) id: Uuid,
+    pub(super) kind: String,
+    pub(super) minutes: i64,
+}
+
+/// Jobs whose lease ended more than another lease ago, at most ten: nobody takes them over.
+pub(super) async fn stuck_jobs(control: &mut PgConnection) -> Result<Vec<StuckJob>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, kind, (extract(epoch from now() - updated_at) / 60)::bigint as minutes from control.jobs
+         where state = 'running' and due_at < now() - interval '30 seconds' order by due_at limit 10",
+    )
+    .fetch_all(control)
+    .await?)
+}
+
+/// Schedules whose next run is overdue by more than two minutes.
+pub(super) async fn late_schedules(control: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select name from control.job_schedules where next_at < now() - interval '2 minutes' order by name",
+    )
+    .fetch_all(control)
+    .await?)
+}
+
 /// The slugs of tenants in the trash whose time is over, at most ten. By the row's own fields, so
 /// that a control database that has no trash yet has nothing in it.
 pub(super) async fn overdue(control: &mut PgConnection) -> Result<Vec<String>, DbError> {

@@ -44,6 +44,28 @@ pub(super) fn jobs(dead: i64) -> Finding {
     Finding::warning(Group::Tenants, NAME, "jobs", found).fix(PlatformAction::ListDeadJobs)
 }
 
+/// Jobs that a process began that is gone, and nobody takes over.
+pub(super) fn stuck_jobs(stuck: Vec<store::StuckJob>) -> Vec<Finding> {
+    let warning = |job: store::StuckJob| {
+        let found = format!(
+            "{} was started {} minutes ago by a process that is gone, and no other takes it over: none runs jobs",
+            job.kind, job.minutes
+        );
+        Finding::warning(Group::Tenants, "jobs", job.id.to_string(), found).fix(PlatformAction::ListJobs)
+    };
+    stuck.into_iter().map(warning).collect()
+}
+
+/// Schedules whose jobs nobody writes.
+pub(super) fn schedules(late: &[String]) -> Finding {
+    const NAME: &str = "schedules";
+    if late.is_empty() {
+        return Finding::ok(Group::Tenants, NAME, "schedules", "none is late");
+    }
+    let found = format!("late by more than two minutes, so no process runs jobs: {}", late.join(", "));
+    Finding::warning(Group::Tenants, NAME, "schedules", found).fix(PlatformAction::ListSchedules)
+}
+
 /// Tenants in the trash whose time is over.
 pub(super) async fn trash(control: &mut PgConnection) -> Finding {
     match store::overdue(control).await {

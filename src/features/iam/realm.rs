@@ -1,10 +1,14 @@
 //! A realm that is open: a connection to its database, whose rights are taken on there, and where
 //! changes are recorded.
 
+use std::sync::Arc;
+
 use super::actor::Actor;
 use super::error::IamError;
 use super::idempotency::{self, Attempt};
+use super::messages::{self, Message};
 use super::model::{LogEntry, WriteOutcome};
+use super::notes;
 use super::revocation::{RevocationHook, RevokedUsers};
 use super::rules::Rules;
 use super::store;
@@ -15,7 +19,7 @@ use crate::features::secrets::Secrets;
 use crate::infra::db::{
     DbError, LazyLease, Lease, PgConnection, Transaction, autocommit, identifier, transaction,
 };
-use crate::kernel::{Caller, RealmRef, UserId};
+use crate::kernel::{Caller, RealmRef, TenantId, UserId};
 
 /// The statement that gives the version of a realm's rights.
 pub(crate) const RIGHTS_VERSION: &str = "select version from nexus.rights_version;";
@@ -55,6 +59,9 @@ enum Access {
     ChangesRights,
 }
 
+/// Called with a realm in which events were written, after the commit.
+pub(crate) type AfterCommit = Arc<dyn Fn(TenantId) + Send + Sync>;
+
 /// What a realm's services work with, beside its sessions.
 pub(crate) struct RealmTools {
     pub(crate) rules: Rules,
@@ -81,6 +88,7 @@ pub struct Realm {
     kept: Option<GrantsCache>,
     /// The attempt to carry out a request once, which the changes here belong to.
     pub(super) attempt: Option<Attempt>,
+    after_commit: Option<AfterCommit>,
 }
 
 impl Realm {
@@ -107,6 +115,7 @@ impl Realm {
             version,
             kept: None,
             attempt: None,
+            after_commit: None,
         }
     }
 
@@ -114,6 +123,12 @@ impl Realm {
     #[must_use]
     pub(crate) fn limited_to(self, most_users: Option<i64>) -> Self {
         Self { most_users, ..self }
+    }
+
+    /// Calls a hook when events were written here, after the commit.
+    #[must_use]
+    pub(crate) fn with_after_commit(self, hook: AfterCommit) -> Self {
+        Self { after_commit: Some(hook), ..self }
     }
 
     /// What users may do is taken from memory, where the version of the realm's rights is known.
@@ -199,12 +214,19 @@ impl Realm {
             most_users: self.most_users,
             versioned,
             attempt: self.attempt.as_ref(),
+            is_logged: false,
+            after_commit: self.after_commit.as_ref(),
         })
     }
 
     /// The session in the realm's database.
     pub(super) fn session(&mut self) -> &mut PgConnection {
         &mut self.inside
+    }
+
+    /// What seals secrets.
+    pub(in crate::features) fn secrets(&self) -> Secrets {
+        self.secrets.clone()
     }
 
     /// The connection to the control database.
@@ -263,12 +285,15 @@ pub(super) struct RealmTx<'a> {
     most_users: Option<i64>,
     versioned: bool,
     attempt: Option<&'a Attempt>,
+    /// The platform's log has it already, by the transaction that changed something there.
+    pub(super) is_logged: bool,
+    after_commit: Option<&'a AfterCommit>,
 }
 
 /// The most rows that a change writes to the platform's log one by one; beyond, one tells of all.
 const MAX_SINGLE_ROWS: usize = 20;
 
-impl RealmTx<'_> {
+impl<'a> RealmTx<'a> {
     /// How many more users the tenant may have; `None`: any number. Others who would make some wait until this change
     /// ends ([`Realm::write`]).
     pub(super) async fn room_for_users(&mut self) -> Result<Option<i64>, IamError> {
@@ -284,12 +309,25 @@ impl RealmTx<'_> {
     /// Writes rows that ask for messages.
     pub(super) async fn hand_over(&mut self, entries: &[NewEntry]) -> Result<(), IamError> {
         let actor = self.caller.to_string();
-        outbox::append(&mut self.tx, &actor, entries).await.map_err(IamError::of_older_realm)
+        outbox::append(&mut self.tx, &actor, entries).await.map_err(IamError::of_older_realm).map(drop)
+    }
+
+    /// Has a user told of what was done to their account. Nobody is told in a realm of an older version.
+    pub(super) async fn tell(&mut self, message: Message, user: UserId) -> Result<(), IamError> {
+        if messages::has_outbox(&mut self.tx).await? {
+            self.hand_over(&[message.to(user)]).await?;
+        }
+        Ok(())
     }
 
     /// Whether anything was changed so far.
     pub(super) fn has_changed(&self) -> bool {
         !self.notes.is_empty()
+    }
+
+    /// The proof that the caller was asked, for who has asked.
+    pub(super) fn proof(&self) -> Authorized<'a> {
+        Authorized::by_its_realm(self.caller)
     }
 
     /// What comes of a change: nothing is written in a dry run.
@@ -344,7 +382,22 @@ impl RealmTx<'_> {
             return self.write().await;
         }
         let caller = self.caller.to_string();
-        store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
+        let has_events = notes::write(&mut self.tx, &caller, &self.notes).await?;
+        if let Some(attempt) = self.attempt {
+            idempotency::mark(&mut self.tx, attempt).await?;
+        }
+        self.tx.commit().await.map_err(DbError::from)?;
+        if let Some(after_commit) = self.after_commit.filter(|_| has_events) {
+            after_commit(self.place.id);
+        }
+        Ok(())
+    }
+
+    /// Ends a change of what is the caller's alone, of which no log tells.
+    pub(super) async fn commit_own(mut self) -> Result<(), IamError> {
+        if self.dry_run {
+            return self.end_unchanged().await;
+        }
         if let Some(attempt) = self.attempt {
             idempotency::mark(&mut self.tx, attempt).await?;
         }
@@ -369,7 +422,7 @@ impl RealmTx<'_> {
 
     async fn write(mut self) -> Result<(), IamError> {
         let caller = self.caller.to_string();
-        store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
+        let has_events = notes::write(&mut self.tx, &caller, &self.notes).await?;
         // A visitor's look changes nothing.
         if self.versioned && self.administrators.is_some() {
             store::raise_version(&mut self.tx).await?;
@@ -378,7 +431,9 @@ impl RealmTx<'_> {
             idempotency::mark(&mut self.tx, attempt).await?;
         }
         let tenant = (!self.place.is_platform()).then_some(self.place.id);
-        let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {
+        let entries: Vec<(&'static str, serde_json::Value)> = if self.is_logged {
+            Vec::new()
+        } else if self.notes.len() > MAX_SINGLE_ROWS {
             let first = self.notes[0].action;
             vec![(first, serde_json::json!({ "many": self.notes.len() }))]
         } else {
@@ -412,6 +467,9 @@ impl RealmTx<'_> {
             }
         }
         self.tx.commit().await.map_err(DbError::from)?;
+        if let Some(after_commit) = self.after_commit.filter(|_| has_events) {
+            after_commit(self.place.id);
+        }
         // Once more for tokens that were issued while the change was not to be seen.
         if let Some(control) = &mut self.control
             && !self.revoked_users.is_empty()

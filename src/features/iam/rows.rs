@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 use super::error::IamError;
 use super::realm::{Realm, RealmTx};
 use super::store;
+use crate::features::access::Authorized;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::Caller;
+use crate::kernel::{Caller, RealmRef};
 
 /// A reading or a change of a feature's own rows in a realm.
-pub(in crate::features) struct RowsTx<'a>(RealmTx<'a>);
+pub(in crate::features) struct RowsTx<'a>(pub(super) RealmTx<'a>);
 
 impl Realm {
     /// Begins a reading of a feature's rows.
@@ -30,10 +31,15 @@ impl Realm {
     }
 }
 
-impl RowsTx<'_> {
+impl<'a> RowsTx<'a> {
     /// The session in the realm's database: in the transaction, where something is changed.
     pub(in crate::features) fn session(&mut self) -> &mut PgConnection {
         &mut self.0.tx
+    }
+
+    /// Which realm it is.
+    pub(in crate::features) fn place(&self) -> &'a RealmRef {
+        self.0.place
     }
 
     /// Whether the realm is the platform's own.
@@ -53,6 +59,11 @@ impl RowsTx<'_> {
         self.0.actor.require(self.0.caller, permission, attributes)
     }
 
+    /// Whether the caller has a permission, whatever it is about.
+    pub(in crate::features) fn may(&mut self, permission: &'static str) -> bool {
+        self.0.actor.require(self.0.caller, permission, &Map::new()).is_ok()
+    }
+
     /// How many users the realm has, those left out that are deleted.
     ///
     /// # Errors
@@ -66,6 +77,28 @@ impl RowsTx<'_> {
         self.0.note(action, None, detail);
     }
 
+    /// A session in the control database, for rows that a feature keeps there. A change of them is committed first: a
+    /// crash before the realm's own commit leaves one that the realm's log does not tell of, and a request that is
+    /// carried out again.
+    ///
+    /// # Errors
+    /// When the control database does not answer.
+    pub(in crate::features) async fn control(&mut self) -> Result<&mut PgConnection, DbError> {
+        self.0.control().await
+    }
+
+    /// The proof that the caller was asked, for the row that the feature itself writes to the platform's log, in the
+    /// transaction that changes something there.
+    pub(in crate::features) fn proof(&mut self) -> Authorized<'a> {
+        self.0.is_logged = true;
+        self.0.proof()
+    }
+
+    /// Whether nothing is to be written.
+    pub(in crate::features) fn is_dry_run(&self) -> bool {
+        self.0.dry_run
+    }
+
     /// Ends a reading.
     pub(in crate::features) async fn close(self) -> Result<(), IamError> {
         self.0.close().await
@@ -74,6 +107,11 @@ impl RowsTx<'_> {
     /// Ends a change: writes the log, commits.
     pub(in crate::features) async fn commit(self) -> Result<(), IamError> {
         self.0.commit_rows().await
+    }
+
+    /// Ends a change of what is the caller's alone, of which no log tells; commits.
+    pub(in crate::features) async fn commit_own(self) -> Result<(), IamError> {
+        self.0.commit_own().await
     }
 }
 

@@ -197,27 +197,28 @@ pub(super) async fn administrators(realm: &mut PgConnection) -> Result<Administr
     .await?)
 }
 
-/// Writes rows to the realm's audit log, in one statement.
+/// Writes rows to the realm's audit log, in one statement; whether the realm has an outbox.
 pub(super) async fn insert_notes(
     realm: &mut PgConnection,
     caller: &str,
     notes: &[LogEntry],
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let actions: Vec<&str> = notes.iter().map(|note| note.action).collect();
     let users: Vec<Option<Uuid>> = notes.iter().map(|note| note.user.map(UserId::uuid)).collect();
     let details: Vec<&serde_json::Value> = notes.iter().map(|note| &note.detail).collect();
-    sqlx::query(
+    let has_outbox: Vec<bool> = sqlx::query_scalar(
         "insert into nexus.audit_log (caller, action, user_id, detail)
          select $1, action, user_id, detail from unnest($2::text[], $3::uuid[], $4::jsonb[])
-             as note (action, user_id, detail)",
+             as note (action, user_id, detail)
+         returning to_regclass('nexus.outbox') is not null",
     )
     .bind(caller)
     .bind(actions)
     .bind(users)
     .bind(details)
-    .execute(realm)
+    .fetch_all(realm)
     .await?;
-    Ok(())
+    Ok(has_outbox.contains(&true))
 }
 
 /// What users may do has changed: what others keep of it in memory is old.
@@ -265,4 +266,30 @@ pub(super) async fn members_within(
     .bind(limit)
     .fetch_all(realm)
     .await?)
+}
+
+/// Forgets what was sent to users, what they want, and their inboxes. What was sent to them and to nobody else is
+/// forgotten with what it said.
+pub(super) async fn forget_notifications(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.notifications') is not null")
+        .fetch_one(&mut *realm)
+        .await?;
+    if !is_there {
+        return Ok(());
+    }
+    for statement in [
+        "delete from nexus.notification_requests where id in (
+             select request_id from nexus.notifications where user_id = any($1))
+             and not exists (select from nexus.notifications as other
+                             where other.request_id = notification_requests.id
+                               and (other.user_id is null or other.user_id <> all($1)))",
+        "delete from nexus.notifications where user_id = any($1)",
+        "delete from nexus.notification_preferences where user_id = any($1)",
+        "delete from nexus.quiet_hours where user_id = any($1)",
+        "delete from nexus.inbox where user_id = any($1)",
+        "delete from nexus.inbox_counters where user_id = any($1)",
+    ] {
+        sqlx::query(statement).persistent(false).bind(users).execute(&mut *realm).await?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::kernel::{JobId, TenantId};
 
@@ -30,6 +31,25 @@ pub struct JobKind {
     /// How long one attempt may take.
     pub timeout: Duration,
     pub backoff: Backoff,
+    pub limits: Limits,
+}
+
+/// How many jobs of a kind one process runs at once. Beside it no tenant has more than a process grants to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of all tenants together.
+    pub at_once: usize,
+    /// Of one tenant.
+    pub of_tenant: usize,
+    /// Whether they have places of their own: they mostly wait for others, who may not answer.
+    pub are_apart: bool,
+}
+
+impl Limits {
+    /// As many as a process runs.
+    pub const NONE: Self = Self { at_once: usize::MAX, of_tenant: usize::MAX, are_apart: false };
+    /// One after the other.
+    pub const ONE: Self = Self { at_once: 1, of_tenant: 1, are_apart: false };
 }
 
 /// How long is waited after an attempt that failed: twice as long after each, and a fifth more or less, so that jobs
@@ -45,18 +65,25 @@ impl Backoff {
     #[must_use]
     pub fn after(&self, job: JobId, attempt: i32) -> Duration {
         let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or_default().min(31);
-        let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
-        // The last bits of an id are random (RFC 9562, section 5.7).
-        let dice = job.uuid().as_u128().wrapping_add(u128::from(doublings).wrapping_mul(0x9E37_79B9)) % 401;
-        let per_mille = 800 + u32::try_from(dice).unwrap_or_default();
-        pause * per_mille / 1000
+        with_jitter(self.first.saturating_mul(1 << doublings).min(self.longest), job.uuid(), attempt)
     }
 }
 
+/// A pause, a fifth more or less.
+#[must_use]
+pub fn with_jitter(pause: Duration, id: Uuid, attempt: i32) -> Duration {
+    // The last bits of an id are random (RFC 9562, section 5.7).
+    let turn = u128::from(attempt.unsigned_abs());
+    let dice = id.as_u128().wrapping_add(turn.wrapping_mul(0x9E37_79B9)) % 401;
+    let per_mille = 800 + u32::try_from(dice).unwrap_or_default();
+    pause * per_mille / 1000
+}
+
 /// A job that is about to be written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewJob {
     pub(super) kind: &'static JobKind,
+    pub(super) priority: Priority,
     pub(super) payload: Value,
     pub(super) run_at: Option<OffsetDateTime>,
     pub(super) dedup_key: Option<String>,
@@ -67,7 +94,7 @@ impl NewJob {
     #[must_use]
     pub fn new(kind: &'static JobKind, payload: &impl Serialize) -> Self {
         let payload = serde_json::to_value(payload).unwrap_or_default();
-        Self { kind, payload, run_at: None, dedup_key: None }
+        Self { kind, priority: kind.priority, payload, run_at: None, dedup_key: None }
     }
 
     /// The same, not before a moment.
@@ -76,11 +103,44 @@ impl NewJob {
         Self { run_at: Some(run_at), ..self }
     }
 
+    /// The same, with another priority than its kind's.
+    #[must_use]
+    pub fn with_priority(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+
     /// The same, unless a job with this key is in the queue.
     #[must_use]
     pub fn once(self, dedup_key: String) -> Self {
         Self { dedup_key: Some(dedup_key), ..self }
     }
+}
+
+/// What a process wants to claim.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest<'a> {
+    /// So many jobs at most; never more than [`super::MOST_CLAIMED`].
+    pub most: usize,
+    /// Of these kinds, and of each so many at most.
+    pub kinds: &'a [(&'static str, KindCapacity)],
+    /// Whether hardly any job is of another kind.
+    pub are_all_kinds: bool,
+    /// Of a tenant, what it holds counted in.
+    pub of_tenant: usize,
+    /// Whether to look at the first jobs of each tenant, where those at the front of the queue are not wanted: that takes
+    /// the longer, the more tenants have jobs.
+    pub looks_deep: bool,
+    /// What it holds of each tenant and kind.
+    pub held: &'a [(TenantId, String, usize)],
+}
+
+/// How many jobs of a kind there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindCapacity {
+    /// Of all tenants together.
+    pub more: usize,
+    /// Of one tenant, what is held counted in.
+    pub of_tenant: usize,
 }
 
 /// A job that this process holds.
@@ -108,9 +168,12 @@ pub enum JobEnd {
     Done,
     /// It may succeed later. After the last attempt it is left to a person.
     Retry { why: String },
+    /// The same, after a pause of the handler's own in place of its kind's.
+    RetryAfter { why: String, pause: Duration },
     /// It cannot succeed: it is left to a person.
     GiveUp { why: String },
-    /// It could not be tried, through no fault of its own: the attempt does not count.
+    /// It could not be tried, through no fault of its own: the attempt does not count. Without a reason the one before is
+    /// kept.
     Postpone { why: String, pause: Duration },
 }
 

@@ -8,13 +8,13 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::model::{ClaimedJob, JobState, NewJob};
-use super::views::{JobFilter, JobView};
+use super::model::{JobState, NewJob};
+use super::views::{Backlog, BacklogFilter, JobFilter, JobView};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{JobId, Page, TenantId};
 
 /// How long a job is held after a claim, and after each renewal.
-const LEASE: &str = "clock_timestamp() + interval '30 seconds'";
+pub(super) const LEASE: &str = "clock_timestamp() + interval '30 seconds'";
 
 /// The columns of [`JobView`], of `jobs` and `tenants`.
 const COLUMNS: &str = "jobs.id, kind, tenant_id, slug as tenant,
@@ -62,15 +62,46 @@ pub(super) async fn forget_dead(control: &mut PgConnection) -> Result<(), DbErro
     Ok(())
 }
 
+/// Writes one job of a tenant; nothing where it is not new.
+async fn insert_one(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    job: &NewJob,
+) -> Result<Vec<JobId>, DbError> {
+    Ok(sqlx::query_scalar(AssertSqlSafe(format!(
+        "insert into control.jobs
+             (id, kind, tenant_id, priority, payload, dedup_key, state, due_at, fair_seq, max_attempts)
+         select $2, $3, tenant_id, priority, $5, $6, case when later then 'scheduled' else 'ready' end,
+                case when later then $7 end,
+                case when not later then ({FIRST_TURN} << 24) | (hashtext(tenant_id::text) & 16777215) end, $8
+         from (select $1::uuid as tenant_id, $4::smallint as priority,
+                      $7::timestamptz is not null and $7 > now() as later) as wanted
+         on conflict (dedup_key) where dedup_key is not null do nothing returning id"
+    )))
+    .bind(tenant)
+    .bind(Uuid::now_v7())
+    .bind(job.kind.name)
+    .bind(job.kind.priority as i16)
+    .bind(&job.payload)
+    .bind(job.dedup_key.as_deref())
+    .bind(job.run_at)
+    .bind(job.kind.max_attempts)
+    .fetch_all(control)
+    .await?)
+}
+
 /// Writes jobs of a tenant; gives those that are new.
 pub(super) async fn insert(
     control: &mut PgConnection,
     tenant: TenantId,
     jobs: &[NewJob],
 ) -> Result<Vec<JobId>, DbError> {
+    if let [job] = jobs {
+        return insert_one(control, tenant, job).await;
+    }
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let kinds: Vec<&str> = jobs.iter().map(|job| job.kind.name).collect();
-    let priorities: Vec<i16> = jobs.iter().map(|job| job.kind.priority as i16).collect();
+    let priorities: Vec<i16> = jobs.iter().map(|job| job.priority as i16).collect();
     let payloads: Vec<&Value> = jobs.iter().map(|job| &job.payload).collect();
     let keys: Vec<Option<&str>> = jobs.iter().map(|job| job.dedup_key.as_deref()).collect();
     let times: Vec<Option<OffsetDateTime>> = jobs.iter().map(|job| job.run_at).collect();
@@ -117,7 +148,7 @@ pub(super) async fn wake(control: &mut PgConnection) -> Result<usize, DbError> {
              where state = 'scheduled' and due_at <= now()
              order by due_at limit 500 for update skip locked
          ), abandoned as (
-             select id, tenant_id, priority, true as was_held, attempts >= max_attempts as is_last from control.jobs
+             select id, tenant_id, priority, true as was_held, attempts >= max_attempts and not asked_again as is_last from control.jobs
              where state = 'running' and due_at <= now()
              order by due_at limit 500 for update skip locked
          ), due as (
@@ -143,42 +174,17 @@ pub(super) async fn wake(control: &mut PgConnection) -> Result<usize, DbError> {
     Ok(woken.len())
 }
 
-/// Takes the jobs of these kinds whose turn it is.
-pub(super) async fn claim(
-    control: &mut PgConnection,
-    owner: Uuid,
-    (most, kinds): (i64, &[&str]),
-) -> Result<Vec<ClaimedJob>, DbError> {
-    Ok(sqlx::query_as(AssertSqlSafe(format!(
-        "with chosen as (
-             select id, asked_again from control.jobs where state = 'ready' and kind = any($3)
-             order by priority, fair_seq, id limit $2 for update skip locked
-         )
-         update control.jobs
-         set state = 'running', fair_seq = null, due_at = {LEASE}, lease_owner = $1, fence = fence + 1,
-             attempts = attempts + 1, asked_again = false, updated_at = now()
-         from chosen where jobs.id = chosen.id
-         returning jobs.id, kind, tenant_id, payload, attempts, fence, chosen.asked_again"
-    )))
-    .persistent(false)
-    .bind(owner)
-    .bind(most)
-    .bind(kinds)
-    .fetch_all(control)
-    .await?)
-}
-
 /// Holds jobs for longer; gives those that are held.
 pub(super) async fn renew(
     control: &mut PgConnection,
     owner: Uuid,
     held: &[(JobId, i64)],
-) -> Result<Vec<JobId>, DbError> {
+) -> Result<Vec<(JobId, i64)>, DbError> {
     let (ids, fences) = columns(held);
-    Ok(sqlx::query_scalar(AssertSqlSafe(format!(
+    Ok(sqlx::query_as(AssertSqlSafe(format!(
         "update control.jobs set due_at = {LEASE} from unnest($2::uuid[], $3::bigint[]) as held (id, fence)
          where jobs.id = held.id and jobs.fence = held.fence and lease_owner = $1 and state = 'running'
-         returning jobs.id"
+         returning jobs.id, jobs.fence"
     )))
     .persistent(false)
     .bind(owner)
@@ -188,21 +194,40 @@ pub(super) async fn renew(
     .await?)
 }
 
-/// Deletes jobs that are done, where their holder has not lost them.
+/// Deletes jobs that are done, where their holder has not lost them. One that was asked for again while it ran runs once
+/// more: what it did may be from before that.
 pub(super) async fn delete_done(
     control: &mut PgConnection,
     done: &[(JobId, i64)],
 ) -> Result<Vec<JobId>, DbError> {
     let (ids, fences) = columns(done);
-    Ok(sqlx::query_scalar(
+    let mut settled: Vec<JobId> = sqlx::query_scalar(
         "delete from control.jobs using unnest($1::uuid[], $2::bigint[]) as held (id, fence)
-         where jobs.id = held.id and jobs.fence = held.fence and state = 'running' returning jobs.id",
+         where jobs.id = held.id and jobs.fence = held.fence and state = 'running' and not asked_again
+         returning jobs.id",
     )
     .persistent(false)
-    .bind(ids)
-    .bind(fences)
-    .fetch_all(control)
-    .await?)
+    .bind(&ids)
+    .bind(&fences)
+    .fetch_all(&mut *control)
+    .await?;
+    if settled.len() < done.len() {
+        // A statement of its own: it sees who asked while the first one waited for them.
+        let again: Vec<JobId> = sqlx::query_scalar(
+            "update control.jobs
+             set state = 'scheduled', due_at = clock_timestamp(), lease_owner = null, attempts = 0, updated_at = now()
+             from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
+             where jobs.id = held.id and jobs.fence = held.fence and state = 'running' and asked_again
+             returning jobs.id",
+        )
+        .persistent(false)
+        .bind(&ids)
+        .bind(&fences)
+        .fetch_all(control)
+        .await?;
+        settled.extend(again);
+    }
+    Ok(settled)
 }
 
 fn columns(held: &[(JobId, i64)]) -> (Vec<Uuid>, Vec<i64>) {
@@ -235,8 +260,9 @@ pub(super) async fn record_failures(
     let seconds: Vec<f64> = failed.iter().map(|it| it.seconds).collect();
     Ok(sqlx::query_scalar(
         "with given as (
-             select jobs.id, why, seconds, case when counted then attempts else attempts - 1 end as attempts,
-                    dead or (counted and attempts >= max_attempts) as dead
+             select jobs.id, why, case when asked_again then 0 else seconds end as seconds,
+                    case when asked_again then 0 when counted then attempts else attempts - 1 end as attempts,
+                    (dead or (counted and attempts >= max_attempts)) and not asked_again as dead
              from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::float8[])
                  as ended (id, fence, why, dead, counted, seconds)
              join control.jobs on jobs.id = ended.id and jobs.fence = ended.fence and state = 'running'
@@ -256,6 +282,30 @@ pub(super) async fn record_failures(
     .bind(counted)
     .bind(seconds)
     .fetch_all(control)
+    .await?)
+}
+
+/// How many jobs are not done, of those that are waited for; counted up to a limit.
+pub(super) async fn backlog(
+    control: &mut PgConnection,
+    filter: &BacklogFilter,
+    most: i64,
+) -> Result<Backlog, DbError> {
+    Ok(sqlx::query_as(
+        "select count(*) filter (where state <> 'running') as waiting,
+                count(*) filter (where state = 'running') as running, count(*) >= $1 as are_more,
+                coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
+         from (select state, created_at from control.jobs
+               where state <> 'dead' and ($2::text is null or kind = $2) and ($3::uuid is null or tenant_id = $3)
+                     and (not $4 or state <> 'scheduled' or due_at <= now() + interval '1 minute')
+               limit $1) as found",
+    )
+    .persistent(false)
+    .bind(most)
+    .bind(filter.kind.as_deref())
+    .bind(filter.tenant)
+    .bind(filter.only_due)
+    .fetch_one(control)
     .await?)
 }
 
@@ -332,6 +382,19 @@ pub(super) async fn by_id(control: &mut PgConnection, id: JobId) -> Result<Optio
     .await?)
 }
 
+/// The job of a tenant that has a key.
+pub(super) async fn by_key(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    key: &str,
+) -> Result<Option<JobId>, DbError> {
+    Ok(sqlx::query_scalar("select id from control.jobs where dedup_key = $1 and tenant_id = $2")
+        .bind(key)
+        .bind(tenant)
+        .fetch_optional(control)
+        .await?)
+}
+
 /// Keeps a job as it is until the end of the transaction.
 pub(super) async fn lock(control: &mut PgConnection, id: JobId) -> Result<(), DbError> {
     sqlx::query("select from control.jobs where id = $1 for update").bind(id).execute(control).await?;
@@ -349,6 +412,23 @@ pub(super) async fn schedule_now(control: &mut PgConnection, id: JobId) -> Resul
     .execute(control)
     .await?;
     Ok(())
+}
+
+/// The same of those with these keys; gives the keys of those that there are. One that runs is noted: it runs once more
+/// when it ends. One that is ready is locked, too, so that it begins only after this transaction.
+pub(super) async fn run_now(control: &mut PgConnection, keys: &[String]) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "update control.jobs
+         set state = case when state = 'dead' then 'scheduled' else state end,
+             due_at = case when state in ('dead', 'scheduled') then clock_timestamp() else due_at end,
+             attempts = case when state = 'running' then attempts else 0 end, asked_again = true, updated_at = now()
+         where dedup_key = any($1) and dedup_key is not null
+         returning dedup_key",
+    )
+    .persistent(false)
+    .bind(keys)
+    .fetch_all(control)
+    .await?)
 }
 
 pub(super) async fn delete(control: &mut PgConnection, id: JobId) -> Result<(), DbError> {

@@ -56,3 +56,24 @@ pub struct JobView {
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
 }
+
+/// Which jobs are waited for.
+#[derive(Debug, Clone, Default)]
+pub struct BacklogFilter {
+    pub kind: Option<String>,
+    pub tenant: Option<TenantId>,
+    /// Without those whose time is more than a minute away.
+    pub only_due: bool,
+}
+
+/// How many jobs are not done; dead ones do not count.
+#[derive(Debug, Clone, Copy, FromRow, Serialize)]
+pub struct Backlog {
+    /// They wait for their moment, or their turn.
+    pub waiting: i64,
+    pub running: i64,
+    /// Whether there are more than were counted.
+    pub are_more: bool,
+    /// For how many seconds the one that was written first has been there.
+    pub oldest_seconds: f64,
+}

@@ -2,6 +2,9 @@
 
 use crate::features::access::AccessError;
 use crate::features::iam::IamError;
+use crate::features::jobs::JobError;
+use crate::features::notifications::NotificationsError;
+use crate::features::templates::TemplateError;
 use crate::infra::db::DbError;
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::Failure;
@@ -29,6 +32,18 @@ pub enum MessageError {
     #[error(transparent)]
     #[failure(transparent)]
     Iam(#[from] IamError),
+    /// A template.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Template(#[from] TemplateError),
+    /// A notification.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Notification(#[from] NotificationsError),
+    /// The queue.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Jobs(#[from] JobError),
     /// A statement failed.
     #[error(transparent)]
     #[failure(transparent)]

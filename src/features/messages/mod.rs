@@ -1,11 +1,13 @@
-//! Messages to users: written when their job runs, with a token made at that moment, and handed to a mail server, or
-//! for development to a folder.
+//! Messages to people: written when their job runs, with a token made at that moment, and handed to a mail server, for
+//! development to a folder, or to the inbox of a user.
 //!
 //! A process feature. Mail that a server accepted is not sent twice: before a message goes out its row says `sending`,
 //! and where nobody wrote what came of it, it is `unknown`, which a person decides about. The realm's session is given
 //! back before anything is sent: [`write`], then [`send_written`].
 
+mod compose;
 mod error;
+mod history;
 mod model;
 mod store;
 mod text;
@@ -13,33 +15,47 @@ mod text;
 use std::path::Path;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use error::MessageError;
+pub use history::{FailedMessage, cancel, failed, list, page, retry, show};
 pub use model::{Sender, Sent, Writing, Written};
 pub use text::Links;
 
 use crate::features::access::{self, rights};
-use crate::features::iam::{self, Realm};
-use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, NewJob, Priority};
+use crate::features::iam::Realm;
+use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority};
+use crate::features::notifications::EVENT;
 use crate::features::outbox::Entry;
+use crate::features::templates::Kind;
 use crate::infra::db::{DbError, LazyLease};
 use crate::infra::failpoint;
 use crate::infra::private_file::{self, PrivateFileError};
 use crate::infra::smtp::{self, Outcome, SmtpClient};
 use crate::kernel::ids::is_turn_to_forget;
-use crate::kernel::{Caller, RealmRef};
+use crate::kernel::{Caller, TenantId};
+use compose::Composed;
 use model::{Delivery, MessageState, Next};
 
 /// Sends one message. The payload is the event that asked for it. The attempts take three days.
-pub static SEND: JobKind = JobKind {
+pub static SEND: JobKind = SEND_LIKE;
+
+const SEND_LIKE: JobKind = JobKind {
     name: "message.send",
     priority: Priority::High,
     max_attempts: 80,
     // Longer than all deadlines of a delivery together, and the wait for a connection: what is cut short is unknown.
     timeout: Duration::from_mins(30),
     backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_hours(1) },
+    limits: Limits::NONE,
 };
+
+/// Sends one message that nobody waits for.
+pub static NOTIFY: JobKind = JobKind { name: "notification.send", priority: Priority::Normal, ..SEND_LIKE };
+
+/// The farthest moment before which a message may not be sent.
+const FARTHEST: time::Duration = time::Duration::days(367);
 
 /// What events that ask for a message begin with.
 const EVENTS: &str = "mail.";
@@ -47,9 +63,33 @@ const EVENTS: &str = "mail.";
 const RECORD_ATTEMPTS: u32 = 10;
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
-/// The job that an event asks for.
-pub(in crate::features) fn job(entry: &Entry) -> Option<NewJob> {
-    entry.kind.starts_with(EVENTS).then(|| NewJob::new(&SEND, entry))
+/// Whether an event of a type asks for a message.
+pub(in crate::features) fn is_asked_by(kind: &str) -> bool {
+    kind.starts_with(EVENTS)
+}
+
+/// The job that an event of a realm asks for. What apps send waits behind what people wait for, but where it is urgent.
+pub(in crate::features) fn job(tenant: TenantId, entry: &Entry) -> Option<NewJob> {
+    if !is_asked_by(&entry.kind) {
+        return None;
+    }
+    if entry.kind != EVENT {
+        return Some(NewJob::new(&SEND, entry));
+    }
+    let kind = if entry.payload["priority"] == "high" { &SEND } else { &NOTIFY };
+    let job = NewJob::new(kind, entry).once(key_of(tenant, entry.id));
+    let at = entry.payload["not_before"].as_i64();
+    let at = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    // Apps may write events by hand: no job waits for ever.
+    Some(match at.filter(|at| *at < entry.at + FARTHEST) {
+        Some(at) => job.at(at),
+        None => job,
+    })
+}
+
+/// What the job of a notification is found by.
+fn key_of(tenant: TenantId, id: Uuid) -> String {
+    format!("message:{tenant}:{id}")
 }
 
 /// Writes the message of a job, with a new token where it has one: an older one is good no more.
@@ -78,36 +118,44 @@ pub async fn write(
             return Ok(Writing::Ended(JobEnd::GiveUp { why: why.to_owned() }));
         }
         Next::Unknown { why } => return Ok(Writing::Ended(JobEnd::GiveUp { why })),
+        Next::Expired => {
+            let why = "it could not be sent within 72 hours";
+            store::drop_deferred(realm.control().await?, (job.tenant, entry.id), why).await?;
+            return Ok(Writing::Ended(JobEnd::GiveUp { why: why.to_owned() }));
+        }
     }
     realm.give_control_back();
-    let (rules, place): (_, RealmRef) = (realm.rules().clone(), realm.place().clone());
-    let mut tx = realm.anonymous_tx().await?;
-    let Some(letter) = iam::letter(&mut tx, &rules, &entry).await? else {
-        // Its user changed: there is nothing to say any more.
-        tx.rollback().await.map_err(DbError::from)?;
-        let why = "its user changed: there is nothing to say any more";
-        store::drop_deferred(realm.control().await?, (job.tenant, entry.id), why).await?;
-        return Ok(Writing::Ended(JobEnd::Done));
-    };
-    tx.commit().await.map_err(DbError::from)?;
+    let composed = compose::compose(realm, &entry, links).await?;
     failpoint::pass(|| "message.token.made".to_owned()).await;
     let this = Delivery {
         id: entry.id,
         tenant: job.tenant,
-        kind: entry.kind.clone(),
+        kind: kind_of(&entry),
         attempt: Uuid::now_v7(),
         asked_again: job.asked_again,
         is_last: job.attempt >= SEND.max_attempts,
     };
-    match links.message(&place, &entry, &letter) {
-        Ok(mail) => Ok(Writing::Message(Box::new(Written { this, mail }))),
-        // It would never become better.
-        Err(error) => {
-            let why = without(&error.to_string(), &letter.to);
-            store::put(realm.control().await?, &this, (MessageState::Failed, Some(&why))).await?;
-            Ok(Writing::Ended(JobEnd::GiveUp { why }))
+    let (state, why, end) = match composed {
+        Composed::Mail(mail) => return Ok(Writing::Message(Box::new(Written { this, mail: *mail }))),
+        Composed::Nothing { why } => {
+            store::drop_deferred(realm.control().await?, (job.tenant, entry.id), why).await?;
+            return Ok(Writing::Ended(JobEnd::Done));
         }
-    }
+        Composed::Delivered => (MessageState::Sent, None, JobEnd::Done),
+        Composed::Dropped { why } => (MessageState::Cancelled, Some(why.to_owned()), JobEnd::Done),
+        Composed::Later { why, pause } => {
+            (MessageState::Deferred, Some(why.clone()), JobEnd::Postpone { why, pause })
+        }
+        Composed::Failed { why } => (MessageState::Failed, Some(why.clone()), JobEnd::GiveUp { why }),
+    };
+    store::put(realm.control().await?, &this, (state, why.as_deref())).await?;
+    Ok(Writing::Ended(end))
+}
+
+/// What a message is, for the list: what an app calls it, where it is an app's.
+fn kind_of(entry: &Entry) -> String {
+    let named = entry.payload["kind"].as_str().and_then(|kind| kind.parse::<Kind>().ok());
+    named.filter(|_| entry.kind == EVENT).map_or_else(|| entry.kind.clone(), |kind| kind.to_string())
 }
 
 /// Sends a message that was written, and records what came of it.

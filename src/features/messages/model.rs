@@ -65,6 +65,7 @@ pub(super) enum MessageState {
     Sent,
     Unknown,
     Failed,
+    Cancelled,
 }
 stored_as_text!(MessageState);
 
@@ -74,6 +75,8 @@ pub(super) struct Known {
     pub(super) state: MessageState,
     pub(super) attempt: Uuid,
     pub(super) detail: Option<String>,
+    /// Whether it waits for longer than a message may.
+    pub(super) is_overdue: bool,
 }
 
 /// What is to be done with a message whose job runs.
@@ -90,14 +93,17 @@ pub(super) enum Next {
     Unknown {
         why: String,
     },
+    /// It has waited for too long.
+    Expired,
 }
 
 /// What is to be done; `asked_again`: by a person, since it was tried last.
 pub(super) fn next(known: Option<Known>, asked_again: bool) -> Next {
     let Some(known) = known else { return Next::Send };
     match known.state {
+        MessageState::Deferred if known.is_overdue && !asked_again => Next::Expired,
         MessageState::Deferred | MessageState::Failed => Next::Send,
-        MessageState::Sent => Next::Done,
+        MessageState::Sent | MessageState::Cancelled => Next::Done,
         MessageState::Sending => Next::Lost { attempt: known.attempt },
         MessageState::Unknown if asked_again => Next::Send,
         MessageState::Unknown => Next::Unknown { why: known.detail.unwrap_or_default() },
@@ -112,16 +118,30 @@ mod tests {
     fn what_may_have_arrived_is_sent_again_only_for_a_person() {
         let id = Uuid::now_v7();
         let after = |state, asked_again| {
-            next(Some(Known { state, attempt: id, detail: Some("said".to_owned()) }), asked_again)
+            let detail = Some("said".to_owned());
+            next(Some(Known { state, attempt: id, detail, is_overdue: false }), asked_again)
         };
         for asked_again in [false, true] {
             assert_eq!(next(None, asked_again), Next::Send);
             assert_eq!(after(MessageState::Deferred, asked_again), Next::Send);
             assert_eq!(after(MessageState::Failed, asked_again), Next::Send);
             assert_eq!(after(MessageState::Sent, asked_again), Next::Done);
+            assert_eq!(after(MessageState::Cancelled, asked_again), Next::Done);
             assert_eq!(after(MessageState::Sending, asked_again), Next::Lost { attempt: id });
         }
         assert_eq!(after(MessageState::Unknown, false), Next::Unknown { why: "said".to_owned() });
         assert_eq!(after(MessageState::Unknown, true), Next::Send);
+    }
+    #[test]
+    fn what_waits_for_too_long_ends_unless_a_person_asks() {
+        let known = |is_overdue| Known {
+            state: MessageState::Deferred,
+            attempt: Uuid::now_v7(),
+            detail: None,
+            is_overdue,
+        };
+        assert_eq!(next(Some(known(true)), false), Next::Expired);
+        assert_eq!(next(Some(known(true)), true), Next::Send);
+        assert_eq!(next(Some(known(false)), false), Next::Send);
     }
 }

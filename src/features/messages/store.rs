@@ -2,20 +2,57 @@
 
 use uuid::Uuid;
 
+use super::history::{FailedMessage, Standing};
 use super::model::{Delivery, Known, MessageState};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::TenantId;
+use crate::kernel::{Page, TenantId};
 
 /// What is known of a message.
 pub(super) async fn known(
     control: &mut PgConnection,
     (tenant, id): (TenantId, Uuid),
 ) -> Result<Option<Known>, DbError> {
-    Ok(sqlx::query_as("select state, attempt, detail from control.messages where tenant_id = $1 and id = $2")
-        .bind(tenant)
-        .bind(id)
-        .fetch_optional(control)
-        .await?)
+    Ok(sqlx::query_as(
+        "select state, attempt, detail, created_at < now() - interval '72 hours' as is_overdue
+         from control.messages where tenant_id = $1 and id = $2",
+    )
+    .bind(tenant)
+    .bind(id)
+    .fetch_optional(control)
+    .await?)
+}
+
+/// What is known of messages.
+pub(super) async fn standing(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<Standing>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, state, attempts, detail, updated_at from control.messages
+         where tenant_id = $1 and id = any($2)",
+    )
+    .persistent(false)
+    .bind(tenant)
+    .bind(ids)
+    .fetch_all(control)
+    .await?)
+}
+
+/// Those that failed, or may not have arrived, the latest first.
+pub(super) async fn failed(control: &mut PgConnection, page: Page) -> Result<Vec<FailedMessage>, DbError> {
+    Ok(sqlx::query_as(
+        "select messages.id, tenant_id, slug as tenant, kind, messages.state, attempts, detail as reason,
+                messages.updated_at
+         from control.messages left join control.tenants on tenants.id = tenant_id
+         where messages.state in ('failed', 'unknown')
+         order by messages.updated_at desc, tenant_id desc, messages.id desc limit $1 offset $2",
+    )
+    .persistent(false)
+    .bind(i64::from(page.limit))
+    .bind(page.offset())
+    .fetch_all(control)
+    .await?)
 }
 
 /// Says that a message is on its way from here on; `false` where it may be, or was, sent by somebody else.

@@ -1,11 +1,13 @@
-//! What messages say (RFC 5322).
+//! What messages say, and their headers (RFC 5322).
 
 use std::time::SystemTime;
 
 use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
 
-use crate::features::iam::{Letter, Message};
+use crate::features::iam::{AccountMessage, Message};
 use crate::features::outbox::Entry;
+use crate::features::templates::{Rendered, shown};
 use crate::infra::smtp::{MessageError, NewMessage, Outgoing};
 use crate::kernel::email::EmailError;
 use crate::kernel::{Email, MailAddress, RealmRef};
@@ -28,6 +30,27 @@ pub(super) enum TextError {
     Message(#[from] MessageError),
 }
 
+/// The page of the app that a message's link opens.
+fn page(message: Message) -> Option<&'static str> {
+    match message {
+        Message::Invitation => Some("invitation"),
+        Message::Verification => Some("verify-email"),
+        Message::PasswordReset => Some("reset-password"),
+        Message::AccountExists
+        | Message::PasswordChanged
+        | Message::Disabled
+        | Message::FactorAdded
+        | Message::FactorRemoved => None,
+    }
+}
+
+/// What every message may say of whom it is for, and of whose app it is.
+pub(super) fn values(place: &RealmRef, kind: &str, (name, address): (&str, &str)) -> Map<String, Value> {
+    let tenant = place.slug.as_deref().unwrap_or("the platform");
+    let all = [("kind", kind), ("tenant", tenant), ("name", shown(name, address)), ("email", address)];
+    all.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+}
+
 impl Links {
     /// Of an app's address, in messages from somebody.
     #[must_use]
@@ -37,84 +60,54 @@ impl Links {
 
     /// What lets in stands behind the '#': no browser sends that to a server, and no log or scanner of mail that
     /// opens the link has it (RFC 3986, section 3.5).
-    fn link(&self, place: &RealmRef, page: &str, letter: &Letter) -> String {
+    fn link(&self, place: &RealmRef, page: &str, message: &AccountMessage) -> String {
         let slug = place.slug.as_deref().unwrap_or("platform");
         let base = self.base.replace("{tenant}", slug);
         let tenant = place.slug.as_ref().map(|slug| format!("tenant={slug}&")).unwrap_or_default();
-        let token = letter.token.as_ref().map_or("", |token| token.expose_secret());
+        let token = message.token.as_ref().map_or("", |token| token.expose_secret());
         format!("{base}/{page}#{tenant}token={token}")
     }
 
+    /// What the template of a message may say.
+    pub(super) fn values(&self, place: &RealmRef, message: &AccountMessage) -> Map<String, Value> {
+        let mut values = values(place, message.message.kind(), (&message.name, &message.to));
+        if let Some(page) = page(message.message) {
+            values.insert("link".to_owned(), json!(self.link(place, page, message)));
+            values.insert("within".to_owned(), json!(within(message.hours)));
+        }
+        values
+    }
+
     /// The whole message, with its headers.
-    pub(super) fn message(
-        &self,
-        place: &RealmRef,
-        entry: &Entry,
-        letter: &Letter,
-    ) -> Result<Outgoing, TextError> {
-        let (subject, text) = self.words(place, letter);
+    pub(super) fn message(&self, entry: &Entry, to: &str, said: &Rendered) -> Result<Outgoing, TextError> {
         let message = NewMessage {
             id: &entry.id.to_string(),
             at: SystemTime::from(entry.at),
             from: &self.from,
             reply_to: self.reply_to.as_ref(),
-            to: &MailAddress::from(letter.to.parse::<Email>()?),
-            subject: &subject,
-            text: &text,
-            html: None,
+            to: &MailAddress::from(to.parse::<Email>()?),
+            subject: &said.subject,
+            text: &said.text,
+            html: said.html.as_deref(),
             // RFC 3834, section 5: no answer from a program.
             headers: &[("Auto-Submitted", "auto-generated")],
         };
         Ok(message.build()?)
     }
+}
 
-    fn words(&self, place: &RealmRef, letter: &Letter) -> (String, String) {
-        let at = place.slug.as_deref().unwrap_or("the platform");
-        let link = |page: &str| self.link(place, page, letter);
-        let within = match letter.hours {
-            1 => "one hour".to_owned(),
-            hours if hours > 24 && hours % 24 == 0 => format!("{} days", hours / 24),
-            hours => format!("{hours} hours"),
-        };
-        match letter.message {
-            Message::Invitation => (
-                format!("You are invited to {at}"),
-                format!(
-                    "You are invited to {at}. Set your password within {within}:\r\n\r\n{}\r\n",
-                    link("invitation")
-                ),
-            ),
-            Message::Verification => (
-                format!("Confirm your address for {at}"),
-                format!(
-                    "Somebody registered this address at {at}. If it was you, confirm it within {within}:\r\n\r\n{}\
-                     \r\n\r\nIf it was not you, there is nothing to do: nobody can sign in with it.\r\n",
-                    link("verify-email")
-                ),
-            ),
-            Message::AccountExists => (
-                format!("You already have an account at {at}"),
-                format!(
-                    "Somebody, perhaps you, wanted to register this address at {at}. It already has an account: \
-                     sign in,\r\nor ask for a new password if you do not know it any more. Nothing was changed.\r\n"
-                ),
-            ),
-            Message::PasswordReset => (
-                format!("Reset your password for {at}"),
-                format!(
-                    "Somebody, perhaps you, asked to reset your password at {at}. Set a new one within {within}:\r\n\r\n{}\
-                     \r\n\r\nIf it was not you, there is nothing to do: your password was not changed.\r\n",
-                    link("reset-password")
-                ),
-            ),
-        }
+fn within(hours: u64) -> String {
+    match hours {
+        1 => "one hour".to_owned(),
+        hours if hours > 24 && hours % 24 == 0 => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::SecretString;
-    use serde_json::json;
     use time::OffsetDateTime;
     use uuid::Uuid;
 
@@ -125,37 +118,57 @@ mod tests {
         Links::of(base, "Nexus <nexus@localhost.localdomain>".parse().unwrap(), None)
     }
 
-    fn written(links: &Links, to: &str) -> Result<String, TextError> {
-        let place = RealmRef { id: TenantId::new(), slug: Some("acme".to_owned()) };
-        let entry = Entry {
-            id: Uuid::nil(),
-            kind: "mail.invitation".to_owned(),
-            payload: json!({}),
-            at: OffsetDateTime::UNIX_EPOCH,
-        };
-        let token = Some(SecretString::from("nxi_x"));
-        let letter = Letter { message: Message::Invitation, to: to.to_owned(), token, hours: 168 };
-        links.message(&place, &entry, &letter).map(|mail| String::from_utf8(mail.content).unwrap())
+    fn written(to: &str, said: &Rendered) -> Result<String, TextError> {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let entry = Entry { id: Uuid::nil(), kind: "mail.invitation".to_owned(), payload: json!({}), at };
+        let mail = links("https://x.example").message(&entry, to, said)?;
+        Ok(String::from_utf8(mail.content).unwrap())
+    }
+
+    fn said(subject: &str) -> Rendered {
+        Rendered { subject: subject.to_owned(), text: "Hello\n".to_owned(), html: None }
     }
 
     #[test]
-    fn a_message_has_its_headers_and_a_link_whose_token_no_server_sees() {
-        let text = written(&links("https://{tenant}.app.example/"), "bob@acme.example").unwrap();
+    fn a_link_has_its_token_where_no_server_sees_it() {
+        let place = RealmRef { id: TenantId::new(), slug: Some("acme".to_owned()) };
+        let message = AccountMessage {
+            message: Message::Invitation,
+            to: "bob@acme.example".to_owned(),
+            name: "evil.example".to_owned(),
+            languages: Vec::new(),
+            token: Some(SecretString::from("nxi_x")),
+            hours: 168,
+        };
+        let values = links("https://{tenant}.app.example/").values(&place, &message);
+        assert_eq!(values["link"], "https://acme.app.example/invitation#tenant=acme&token=nxi_x");
+        assert_eq!((&values["within"], &values["name"]), (&json!("7 days"), &json!("bob@acme.example")));
+    }
+
+    #[test]
+    fn a_message_has_its_headers() {
+        let text = written("bob@acme.example", &said("You are invited to acme")).unwrap();
         for part in [
             "Message-ID: <00000000-0000-0000-0000-000000000000@localhost.localdomain>\r\n",
             "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n",
             "To: bob@acme.example\r\n",
             "Subject: You are invited to acme\r\n",
             "Auto-Submitted: auto-generated\r\n",
-            "\r\n\r\nYou are invited to acme. Set your password within 7 days:\r\n\r\n\
-             https://acme.app.example/invitation#tenant=acme&token=nxi_x\r\n",
+            "\r\n\r\nHello\r\n",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
     }
 
-    #[test]
-    fn an_address_that_would_be_more_than_one_header_is_none() {
-        assert!(written(&links("https://x.example"), "bob@acme.example\r\nBcc: eve@x.example").is_err());
+    proptest! {
+        #[test]
+        fn no_header_field_can_be_more_than_one(
+            before in "[ -~]{0,20}", end in "\r\n|\r|\n", after in "[ -~]{0,20}"
+        ) {
+            let subject = format!("{before}{end}{after}");
+            prop_assert!(written("bob@acme.example", &said(&subject)).is_err());
+            let to = format!("bob@acme.example{end}{after}");
+            prop_assert!(written(&to, &said("Hello")).is_err() || after.trim().is_empty());
+        }
     }
 }

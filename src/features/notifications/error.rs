@@ -1,10 +1,16 @@
-//! What can go wrong with sending.
+//! What can go wrong with notifications.
+
+use uuid::Uuid;
 
 use crate::features::access::AccessError;
+use crate::features::iam::IamError;
+use crate::features::templates::TemplateError;
+use crate::infra::db::DbError;
 use crate::infra::smtp::MessageError;
 use crate::kernel::Failure;
+use crate::kernel::hint::InRealm;
 
-/// What can go wrong with sending.
+/// A notification or a test of mail that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum NotificationsError {
     /// The caller may not.
@@ -63,4 +69,68 @@ pub enum NotificationsError {
     #[hints(hints.iter().cloned())]
     #[details(server, reason)]
     Unknown { server: String, reason: String, hints: Vec<String> },
+    /// The realm has no notification of that id.
+    #[error("no notification {id} in this realm")]
+    #[failure(NotFound, "notification_not_found")]
+    #[hint("see which there are" => NotifyAction::List(at.clone()))]
+    #[details(id)]
+    NotFound { id: Uuid, at: InRealm },
+    /// What is asked for cannot be done as it is written.
+    #[error("{reason}")]
+    #[failure(Invalid, "notification_invalid")]
+    #[details(reason)]
+    Invalid { reason: String },
+    /// Nexus sends notifications of this kind by itself.
+    #[error("apps cannot send notifications of kind {kind}")]
+    #[failure(Invalid, "notification_kind_reserved")]
+    #[hint("the kinds of apps begin with app., e.g. app.order.shipped")]
+    #[details(kind)]
+    NotAnApps { kind: String },
+    /// A recipient is no user.
+    #[error("no user {user} in this realm")]
+    #[failure(Invalid, "recipient_unknown")]
+    #[details(user)]
+    NoUser { user: String },
+    /// Nobody would be reached.
+    #[error("there is nobody to send it to: the groups have no members")]
+    #[failure(Invalid, "no_recipients")]
+    Nobody,
+    /// More would be reached than one request may reach.
+    #[error("more than {most} recipients")]
+    #[failure(Invalid, "too_many_recipients")]
+    #[hint("send it to a part of them at a time")]
+    #[details(most)]
+    TooMany { most: usize },
+    /// As much was sent to people who are no users of the realm as may be.
+    #[error("at most {most} messages within {within} go to {to}")]
+    #[failure(Conflict, "message_limit")]
+    #[hint("send it later, or to users of the realm")]
+    #[details(most, to)]
+    Limit { most: i32, within: &'static str, to: String },
+    /// Only users have an inbox.
+    #[error("{address} is no user of this realm, and has no inbox")]
+    #[failure(Invalid, "no_inbox")]
+    #[hint("send it by email")]
+    NoInbox { address: String },
+    /// The caller is no user of the realm.
+    #[error("only a user of the realm has an inbox")]
+    #[failure(Forbidden, "not_a_user")]
+    NotAUser,
+    /// Its state is one in which that cannot be done.
+    #[error("notification {id} is {state}: {why}")]
+    #[failure(Conflict, "notification_state")]
+    #[details(id, state)]
+    State { id: Uuid, state: &'static str, why: &'static str },
+    /// A template.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Template(#[from] TemplateError),
+    /// The realm.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Iam(#[from] IamError),
+    /// A statement failed.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Db(#[from] DbError),
 }

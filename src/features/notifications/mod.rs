@@ -1,15 +1,48 @@
-//! What is sent to people, and how: for now mail, by the server of the settings ([`Mailer`]), and a test of it
-//! ([`test`]) that says at which step mail stops and what to do.
+//! Notifications: what apps have sent to people ([`send`]), what people want of it ([`preferences`]), and their inbox
+//! ([`inbox`]). Also the mail server of the settings ([`Mailer`]), and a test of it ([`test`]) that says at which step
+//! mail stops and what to do.
 //!
-//! A process feature. Start reading at [`test`]; the dialogue with the server is `infra::smtp`.
+//! A process feature. A request writes rows and events; `relay` makes jobs of those, and `messages` asks here what is
+//! [`due`], writes it and sends it. Start reading at [`send`].
 
 mod advice;
+mod budget;
+mod due;
 mod error;
+mod history;
+pub mod inbox;
 mod mailer;
+mod model;
+mod preferences;
+mod quiet;
+mod send;
 mod service;
+mod store;
 mod views;
 
+use uuid::Uuid;
+
+pub(in crate::features) use due::{Due, Says, due};
 pub use error::NotificationsError;
+pub(in crate::features) use history::{cancel, lock, row, rows};
 pub use mailer::Mailer;
+pub use model::{
+    Accepted, Content, DedupKey, NewNotification, NotARecipient, NotificationPriority, Subject, To,
+};
+pub use preferences::{
+    KindPattern, NotATime, Preference, Preferences, PreferencesChange, QuietHoursView, TimeOfDay,
+    preferences, set_preferences,
+};
+pub use quiet::QuietHours;
+pub(in crate::features) use send::{EVENT, facts};
+pub use send::{MOST_RECIPIENTS, send};
 pub use service::{MailTest, test};
-pub use views::{CertificateView, MailTestView, ReplyView, StepView};
+pub use views::{
+    CertificateView, MailTestView, NotificationFilter, NotificationState, NotificationView, ReplyView,
+    StepView,
+};
+
+/// Whether the turn to forget old rows falls on an id with random last bits, as on one of 32.
+fn is_turn_to_forget(id: Uuid) -> bool {
+    id.as_bytes()[15].trailing_zeros() >= 5
+}

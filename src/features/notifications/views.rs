@@ -1,10 +1,15 @@
-//! What a test shows: the same names in JSON for ever.
+//! What a test shows, and notifications: the same names in JSON for ever.
 
 use std::net::IpAddr;
 
 use serde::Serialize;
+use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::model::NotificationPriority;
+use crate::features::templates::{Channel, Kind};
 use crate::infra::smtp::{Certificate, Outcome, Reply, StepDetail, StepTaken, Stop};
 use crate::settings::SmtpTls;
 
@@ -68,6 +73,104 @@ pub struct CertificateView {
     pub not_before: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub not_after: OffsetDateTime,
+}
+
+/// How a notification stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationState {
+    /// It waits for its moment or its turn.
+    #[default]
+    Queued,
+    /// It is tried again, or waits for the end of quiet hours.
+    Deferred,
+    /// It is on its way.
+    Sending,
+    /// The mail server accepted it, or it is in the inbox.
+    Sent,
+    /// It may have arrived: it is sent again only if a person asks.
+    Unknown,
+    /// It is not sent any more, but if a person asks.
+    Failed,
+    /// Somebody cancelled it, or its recipient does not want it.
+    Cancelled,
+}
+
+impl NotificationState {
+    /// All of them, for help and completion.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Deferred,
+        Self::Sending,
+        Self::Sent,
+        Self::Unknown,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Deferred => "deferred",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A notification to one recipient in one channel.
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
+#[schema(as = Notification)]
+pub struct NotificationView {
+    pub id: Uuid,
+    /// What was asked for together has the same.
+    pub request_id: Uuid,
+    #[schema(example = "app.order.shipped")]
+    pub kind: String,
+    pub channel: Channel,
+    /// Who it is for; `null` where that is nobody of the realm.
+    pub user_id: Option<Uuid>,
+    /// The address, where there is no user.
+    #[schema(example = "bob@customer.example")]
+    pub address: Option<String>,
+    #[sqlx(skip)]
+    pub state: NotificationState,
+    /// What the mail server said, or why not; `null` where there is nothing to say.
+    #[sqlx(skip)]
+    pub reason: Option<String>,
+    /// How often sending was begun.
+    #[sqlx(skip)]
+    pub attempts: i32,
+    pub priority: NotificationPriority,
+    /// Where it has no template.
+    pub subject: Option<String>,
+    /// It is not sent before.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub not_before: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When what is known of it last changed; `null` while it is queued.
+    #[sqlx(skip)]
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub updated_at: Option<OffsetDateTime>,
+    #[sqlx(rename = "is_cancelled")]
+    #[serde(skip)]
+    pub(in crate::features) is_cancelled: bool,
+}
+
+/// Which notifications a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct NotificationFilter {
+    pub state: Option<NotificationState>,
+    pub kind: Option<Kind>,
+    pub user: Option<Uuid>,
+    /// Only those that come after this one in the list.
+    pub before: Option<Uuid>,
 }
 
 /// The word for what is known of a message.

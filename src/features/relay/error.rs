@@ -2,6 +2,7 @@
 
 use crate::features::access::AccessError;
 use crate::features::jobs::JobError;
+use crate::features::webhooks::WebhookError;
 use crate::infra::db::DbError;
 use crate::kernel::Failure;
 
@@ -16,6 +17,10 @@ pub enum RelayError {
     #[error(transparent)]
     #[failure(transparent)]
     Jobs(#[from] JobError),
+    /// The webhooks.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Webhooks(#[from] WebhookError),
     /// A statement failed.
     #[error(transparent)]
     #[failure(transparent)]

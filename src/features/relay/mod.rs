@@ -1,11 +1,15 @@
-//! The relay: events that wait in the outbox of a realm become jobs in the control database, at least once each, and
-//! in the end once. Jobs are written before the event is marked; an event whose jobs are written is known by its id.
+//! The relay: events that wait in the outbox of a realm become jobs in the control database, for messages to people and
+//! for webhooks, at least once each, and in the end once. Jobs are written before the event is marked; an event whose
+//! jobs are written is known by its id. With the mark an event gets its position in the realm's log, which readers go by.
 //!
 //! A process feature. One process at a time relays a realm: it holds a lease whose fence is checked in the transaction
 //! that writes the jobs. Start reading at [`relay`]; which realms have events is found by [`tenants_of`].
 
 mod error;
 mod store;
+
+use sqlx::FromRow;
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
@@ -16,6 +20,7 @@ use crate::features::iam::Realm;
 use crate::features::jobs::{self, NewJob};
 use crate::features::messages;
 use crate::features::outbox::{self, Entry, Waiting};
+use crate::features::webhooks;
 use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::is_turn_to_forget;
@@ -25,6 +30,16 @@ use crate::kernel::{Caller, TenantId};
 const BATCH: i64 = 200;
 /// Most transactions of one turn: then it is the turn of other realms.
 const MOST_BATCHES: usize = 10;
+
+/// How far a realm is relayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub(in crate::features) struct Progress {
+    pub(in crate::features) tenant_id: TenantId,
+    /// Another each time that it is relayed.
+    pub(in crate::features) fence: i64,
+    /// Somebody is at it, or was a moment ago and has not said that they are done.
+    pub(in crate::features) is_held: bool,
+}
 
 /// What a relay came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +64,7 @@ pub async fn relay(realm: &mut Realm, caller: &Caller, owner: Uuid) -> Result<Re
     let mut fence = None;
     let (mut relayed, mut batches) = (0, 0);
     let ended = loop {
-        let events = waiting(realm).await?;
+        let (events, numbering) = waiting(realm).await?;
         if events.is_empty() {
             break Relayed::Events(relayed);
         }
@@ -74,7 +89,7 @@ pub async fn relay(realm: &mut Realm, caller: &Caller, owner: Uuid) -> Result<Re
             }
         }
         failpoint::pass(|| "relay.jobs.written".to_owned()).await;
-        mark(realm, &events).await?;
+        mark(realm, &events, numbering).await?;
         failpoint::pass(|| "relay.events.marked".to_owned()).await;
         relayed += events.len();
     };
@@ -84,13 +99,31 @@ pub async fn relay(realm: &mut Realm, caller: &Caller, owner: Uuid) -> Result<Re
     Ok(ended)
 }
 
+/// Whether the rows of a realm are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    Log,
+    /// Its schema is of a version that has no log.
+    None,
+}
+
 /// Events that are not marked.
-async fn waiting(realm: &mut Realm) -> Result<Vec<Waiting>, DbError> {
+async fn waiting(realm: &mut Realm) -> Result<(Vec<Waiting>, Numbering), DbError> {
     let mut tx = realm.anonymous_tx().await?;
+    outbox::bound(&mut tx).await?;
     let events = match outbox::waiting(&mut tx, BATCH).await {
         // 42P01: the realm's schema is of a version that has no outbox.
-        Err(error) if error.state() == Some("42P01") => Vec::new(),
-        events => events?,
+        Err(error) if error.state() == Some("42P01") => (Vec::new(), Numbering::None),
+        // 42703: it has one without a log.
+        Err(error) if error.state() == Some("42703") => {
+            tx.rollback().await?;
+            let mut tx = realm.anonymous_tx().await?;
+            outbox::bound(&mut tx).await?;
+            let events = outbox::waiting_unnumbered(&mut tx, BATCH).await?;
+            tx.rollback().await?;
+            return Ok((events, Numbering::None));
+        }
+        events => (events?, Numbering::Log),
     };
     tx.rollback().await?;
     Ok(events)
@@ -103,18 +136,24 @@ async fn write_jobs(
     fence: i64,
     events: &[Waiting],
 ) -> Result<bool, RelayError> {
-    let entries: Vec<Entry> = events.iter().filter_map(|event| readable(tenant, event)).collect();
+    let of_messages = events.iter().filter(|event| messages::is_asked_by(&event.kind));
+    let entries: Vec<Entry> = of_messages.filter_map(|event| readable(tenant, event)).collect();
     let wanted: Vec<(Uuid, NewJob)> =
-        entries.iter().filter_map(|entry| Some((entry.id, messages::job(entry)?))).collect();
+        entries.iter().filter_map(|entry| Some((entry.id, messages::job(tenant, entry)?))).collect();
     let mut tx = transaction(control).await?;
     if !store::hold(&mut tx, tenant, fence).await? {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(false);
     }
-    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
-    let new = store::note(&mut tx, tenant, &ids).await?;
+    let mut to_webhooks = webhooks::wanted(&mut tx, tenant, events).await?;
+    let of_messages = wanted.iter().map(|(id, _)| *id);
+    let ids: BTreeSet<Uuid> = of_messages.chain(to_webhooks.iter().map(|it| it.event)).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let new: BTreeSet<Uuid> = store::note(&mut tx, tenant, &ids).await?.into_iter().collect();
     let jobs: Vec<NewJob> = wanted.into_iter().filter(|(id, _)| new.contains(id)).map(|it| it.1).collect();
     jobs::enqueue(&mut tx, tenant, &jobs).await?;
+    to_webhooks.retain(|it| new.contains(&it.event));
+    webhooks::enqueue(&mut tx, tenant, &to_webhooks).await?;
     if ids.iter().copied().any(is_turn_to_forget) {
         store::forget_old(&mut tx).await?;
     }
@@ -132,15 +171,28 @@ fn readable(tenant: TenantId, event: &Waiting) -> Option<Entry> {
     entry
 }
 
-/// Marks events as relayed, and forgets those that were a week ago.
-async fn mark(realm: &mut Realm, events: &[Waiting]) -> Result<(), DbError> {
+/// Marks events as relayed, gives them their positions, and forgets those that were relayed a week ago.
+async fn mark(realm: &mut Realm, events: &[Waiting], numbering: Numbering) -> Result<(), DbError> {
     let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
     let mut tx = realm.anonymous_tx().await?;
-    outbox::mark_published(&mut tx, &ids).await?;
-    if ids.iter().copied().any(is_turn_to_forget) {
+    outbox::bound(&mut tx).await?;
+    match numbering {
+        Numbering::Log => outbox::number(&mut tx, &ids).await?,
+        Numbering::None => outbox::mark_handed_over(&mut tx, &ids).await?,
+    }
+    failpoint::pass(|| "relay.mark.before".to_owned()).await;
+    if numbering == Numbering::Log && ids.iter().copied().any(is_turn_to_forget) {
         outbox::forget_published(&mut tx).await?;
     }
     Ok(tx.commit().await?)
+}
+
+/// How far realms are relayed, of those that ever were: whoever reads their logs looks where that changes.
+pub(in crate::features) async fn progress(
+    control: &mut PgConnection,
+    realms: &[TenantId],
+) -> Result<Vec<Progress>, DbError> {
+    store::progress(control, realms).await
 }
 
 /// The active tenants of these databases of a server.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::Progress;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
@@ -76,6 +77,20 @@ pub(super) async fn forget_old(control: &mut PgConnection) -> Result<(), DbError
     .execute(control)
     .await?;
     Ok(())
+}
+
+/// How far realms are relayed.
+pub(super) async fn progress(
+    control: &mut PgConnection,
+    realms: &[TenantId],
+) -> Result<Vec<Progress>, DbError> {
+    Ok(sqlx::query_as(
+        "select tenant_id, fence, lease_until > clock_timestamp() - interval '2 seconds' as is_held
+         from control.relays where tenant_id = any($1)",
+    )
+    .bind(realms)
+    .fetch_all(control)
+    .await?)
 }
 
 /// The active tenants of databases of a server.

@@ -153,6 +153,11 @@ pub enum TokenError {
     #[error("the API key is not valid")]
     #[failure(Unauthenticated, "api_key_invalid")]
     KeyInvalid,
+    /// One answer for every ticket that is refused.
+    #[error("the ticket is not valid: it is good once, and for 30 seconds")]
+    #[failure(Unauthenticated, "ticket_invalid")]
+    #[hint("POST /events/ticket gives another")]
+    TicketInvalid,
     /// No such API key.
     #[error("no API key {id} in {realm}")]
     #[failure(NotFound, "api_key_not_found")]

@@ -30,6 +30,7 @@ mod signers;
 mod store;
 mod subject;
 mod switch;
+mod tickets;
 mod verifier;
 mod words;
 
@@ -56,6 +57,7 @@ pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
 pub use sign_in::{Entrance, SignedIn};
 pub use signers::Signers;
+pub(crate) use tickets::{issue_ticket, redeem_ticket};
 pub use verifier::Verifier;
 pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 

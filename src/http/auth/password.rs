@@ -56,6 +56,8 @@ async fn set_password(
 ) -> Result<StatusCode, Problem> {
     let mut realm = request.realm().await?;
     signin::redeem(&mut realm, &body.token, &body.password).await?;
+    drop(realm);
+    request.ring();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -97,6 +99,8 @@ async fn change_password(
     let passwords = (&body.current, &body.new);
     let service = request.api.0.app.tokens();
     let signed_in = service.change_password(&request.caller, &mut realm, passwords, &client).await?;
+    drop(realm);
+    request.ring();
     Ok(tokens(&signed_in.claims, &signed_in.token, &signed_in.refresh))
 }
 

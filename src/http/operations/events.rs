@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::StatusCode;
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::watch::Receiver;
@@ -19,21 +19,14 @@ use super::super::body::Parsed;
 use super::super::context::RequestContext;
 use super::super::path::InPath;
 use super::super::problem::Problem;
-use super::super::streams::OpenStream;
+use super::super::streams::{self, OpenStream, RETRY};
 use super::seen::{LastEventId, News, Seen};
 use crate::features::provisioning::OperationView;
 use crate::features::tokens::Claims;
 use crate::kernel::{OperationId, UserId};
 
-/// How often a proxy on the way sees that the stream lives.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the token is checked: what is revoked is known within two seconds.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
-/// After which time a client that lost its stream asks again.
-const RETRY: Duration = Duration::from_secs(2);
-/// Proxies keep answers back to send more at once; nginx does not where this is said.
-const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(events))
@@ -89,11 +82,7 @@ async fn events(
         let event = stream.next().await?;
         Some((Ok::<_, Infallible>(event), stream))
     });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(PING_INTERVAL)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
-    Ok(response)
+    Ok(streams::sse(events))
 }
 
 /// One client that follows an operation.

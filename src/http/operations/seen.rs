@@ -6,11 +6,11 @@ use std::fmt;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use utoipa::IntoParams;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::super::Api;
 use super::super::problem::Problem;
+use super::super::streams;
 use crate::features::provisioning::{OperationView, StepRecord, StepState};
 
 /// How far a client knows an operation: its state, and a letter for the state of each step.
@@ -85,23 +85,18 @@ fn letter(step: &StepRecord) -> char {
 /// What a client knows that comes again (`Last-Event-ID`).
 pub(super) struct LastEventId(pub(super) Seen);
 
-const LAST_EVENT_ID: &str = "last-event-id";
-
 impl FromRequestParts<Api> for LastEventId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
-        let sent = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+        let sent = parts.headers.get(streams::LAST_EVENT_ID).and_then(|value| value.to_str().ok());
         Ok(Self(sent.map_or_else(Seen::default, Seen::parse)))
     }
 }
 
 impl IntoParams for LastEventId {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let schema = ObjectBuilder::new().schema_type(Type::String);
-        let parameter = ParameterBuilder::new().name("Last-Event-ID").parameter_in(ParameterIn::Header);
-        let text = "The id of the last event that the client had; browsers send it by themselves";
-        vec![parameter.description(Some(text)).schema(Some(schema)).build()]
+        vec![streams::last_event_id()]
     }
 }
 

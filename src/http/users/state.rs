@@ -37,7 +37,10 @@ macro_rules! changes {
             InPath(Parsed(id)): InPath<Parsed<UserId>>,
         ) -> Result<Json<Changed>, Problem> {
             let mut realm = request.realm().await?;
-            Ok(Json(users::$name(&mut realm, &request.caller, &UserRef::Id(id)).await?))
+            let changed = users::$name(&mut realm, &request.caller, &UserRef::Id(id)).await?;
+            drop(realm);
+            request.ring();
+            Ok(Json(changed))
         }
     )*};
 }
@@ -71,7 +74,8 @@ async fn invite(
     InPath(Parsed(id)): InPath<Parsed<UserId>>,
 ) -> Result<Json<Changed>, Problem> {
     let mut realm = request.realm().await?;
-    let changed = signin::invite(&mut realm, &request.caller, &UserRef::Id(id)).await?;
+    let changed =
+        signin::send_token(&mut realm, &request.caller, &UserRef::Id(id), signin::Purpose::Invite).await?;
     drop(realm);
     request.ring();
     Ok(Json(changed))

@@ -46,15 +46,21 @@ pub async fn close_maintenance_databases(
     Ok(())
 }
 
-/// What an app may do in the realm, said whole: read roles and permissions, change the settings.
-/// Never an administrator's work. Whatever else it has there, e.g. by default privileges, goes.
+/// What an app may do in the realm, said whole: read roles and permissions, change the settings, publish events.
+/// Never an administrator's work. Whatever else it has there, e.g. by default privileges, goes. A realm of an older
+/// version has no function that publishes.
 pub const REALM_GRANTS: &str = "revoke all on all tables in schema nexus from nexus_app;
      revoke all on all sequences in schema nexus from nexus_app;
      revoke create on schema nexus from nexus_app;
      grant usage on schema nexus to nexus_app;
      grant select on nexus.roles, nexus.permissions, nexus.role_permissions, nexus.user_roles to nexus_app;
      grant select (id, email, name, state, created_at, updated_at) on nexus.users to nexus_app;
-     grant select, insert, update, delete on nexus.settings to nexus_app;";
+     grant select, insert, update, delete on nexus.settings to nexus_app;
+     do $$ begin
+         if to_regprocedure('nexus.publish(text, text, jsonb)') is not null then
+             grant execute on function nexus.publish(text, text, jsonb) to nexus_app;
+         end if;
+     end $$;";
 
 /// What apps may do with what a tenant's owner role makes, unless a migration says otherwise. It
 /// covers schemas that are made later, too.
@@ -73,8 +79,8 @@ pub(super) fn usual_default_rights(owner: &str) -> String {
 pub async fn grant_adopted_realm(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
     ensure_app_role(admin).await?;
     let quoted = identifier(app);
-    let own = REALM_GRANTS.split_inclusive(';').filter(|it| it.trim_start().starts_with("grant"));
-    let own = own.collect::<String>().replace(&format!("to {APP_ROLE}"), &format!("to {quoted}"));
+    let (_, own) = REALM_GRANTS.split_once("grant ").unwrap_or_default();
+    let own = format!("grant {own}").replace(&format!("to {APP_ROLE}"), &format!("to {quoted}"));
     sqlx::raw_sql(AssertSqlSafe(format!("{REALM_GRANTS} {own} grant {APP_ROLE} to {quoted}")))
         .execute(admin)
         .await?;

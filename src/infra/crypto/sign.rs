@@ -82,6 +82,12 @@ impl PublicKey {
         format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
     }
 
+    /// Its 32 bytes (RFC 8032, section 5.1.5).
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Of PEM.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -216,6 +216,18 @@ impl ServerAddress {
         let options = options.options(own);
         let opened = tokio::time::timeout(patience, options.connect()).await;
         opened.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// A session that listens. The driver makes one of a pool only; this one has no other session.
+    pub(super) async fn listener(&self, application: &str) -> Result<PgListener, sqlx::Error> {
+        let options = self.options().application_name(application).options(RULES).options(PLACES);
+        let options = options.options([("role", "none"), ("default_transaction_read_only", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .max_lifetime(None)
+            .idle_timeout(None);
+        PgListener::connect_with(&pool.connect_with(options).await?).await
     }
 
     /// Whether its processes are this machine's.

@@ -31,6 +31,7 @@ mod text;
 mod transaction;
 mod unchanged;
 mod url;
+pub mod wakeup;
 
 pub use address::{Host, ServerAddress, Tls};
 pub use apart::{invalid_indexes, repeatable};

@@ -62,7 +62,7 @@ pub(crate) fn sample<T: Sample>(whole: bool) -> T {
 mod samples {
     use super::Sample;
     use crate::kernel::ids::RunId;
-    use crate::kernel::{BatchId, OperationId, TenantId};
+    use crate::kernel::{BatchId, OperationId, TenantId, WebhookId};
 
     impl Sample for String {
         fn sample(_: bool) -> Self {
@@ -102,5 +102,5 @@ mod samples {
         })+ };
     }
 
-    ids!(BatchId, OperationId, RunId, TenantId);
+    ids!(BatchId, OperationId, RunId, TenantId, WebhookId);
 }

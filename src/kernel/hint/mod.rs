@@ -3,6 +3,7 @@
 
 mod fleet;
 mod macros;
+mod messages;
 mod people;
 mod places;
 mod platform;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use fleet::{MigrateAction, RunAction, SetAction};
+pub use messages::{NotifyAction, WebhookAction};
 pub use people::{InRealm, RightsAction, TokenAction, UserAction};
 pub use places::{PlaceAction, PlaceKind};
 pub use platform::{
@@ -107,6 +109,8 @@ pub enum Action {
     User(UserAction),
     Rights(RightsAction),
     Token(TokenAction),
+    Webhook(WebhookAction),
+    Notify(NotifyAction),
     /// The same request again, with one thing more.
     With(With),
 }

@@ -25,6 +25,10 @@ actions! {
         ShowMasterKey,
         /// List the jobs that wait for a person.
         ListDeadJobs,
+        /// List jobs that are not done.
+        ListJobs,
+        /// List schedules.
+        ListSchedules,
         /// List a tenant's jobs.
         ListJobsOf(TenantId),
         /// Let a shell complete what is typed.

@@ -178,6 +178,7 @@ fn who_has_no_right_is_refused_and_changes_nothing() {
     let viewer = server.token("acme", "bob@acme.example", PASSWORD);
     let ann = server.get("/auth/me", &token).ok()["id"].as_str().unwrap().to_owned();
     server.change("POST", "/groups", &token, &json!({ "name": "Office" })).ok();
+    crate::events::settle(&world, "acme");
     let before = crate::rights::everything(&world);
     let named = json!({ "name": "X" });
     for (method, path, body) in [

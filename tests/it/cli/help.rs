@@ -64,10 +64,12 @@ fn without_a_command_the_help_is_shown() {
       token         Mint, verify, list and revoke access tokens
       key           Manage the keys that sign access tokens
       api-key       Create, list, verify and revoke API keys
-      notify        Test that mail can be sent
+      webhook       Send events of tenants to addresses of their own, and see what became of them
+      notify        Send notifications, set what they say, and test that mail can be sent
       serve         Serve the API that apps are built on
       worker        Run background jobs without serving the API
       job           List, retry and cancel background jobs
+      event         List, follow and replay what happened in a realm
       schema        Print the JSON Schema of what commands write with -o json, and the page of the API
       completions   Print a shell's completion script
       man           Write the manual pages

@@ -60,7 +60,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.serve.public_url		default: http:// or https:// and the address that is listened on
     context.local.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.local.serve.app_url		default: public_url
-    context.local.serve.mail_folder		default: none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox
+    context.local.serve.mail_folder		default: none: without smtp_host, messages wait; in context local they go to its mailbox
     context.local.serve.sessions	32	default
     context.local.serve.timeout_seconds	30	default
     context.local.serve.body_kib	1024	default
@@ -80,6 +80,8 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.mail.smtp_ca_file		default: the system's certificates
     context.local.mail.from		default: required where smtp_host is set
     context.local.mail.reply_to		default: none: replies go to from
+    context.local.outbound.allow_networks		default: in context local 127.0.0.0/8,::1/128; else none: public addresses on port 443 only
+    context.local.outbound.plaintext_http		default: in context local allow, else refuse
     --- exit 0
     ");
 }
@@ -135,7 +137,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.serve.public_url		default: http:// or https:// and the address that is listened on
     context.prod.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.prod.serve.app_url		default: public_url
-    context.prod.serve.mail_folder		default: none: without smtp_host, messages wait in the outbox; in context local they go to its mailbox
+    context.prod.serve.mail_folder		default: none: without smtp_host, messages wait; in context local they go to its mailbox
     context.prod.serve.sessions	32	default
     context.prod.serve.timeout_seconds	30	default
     context.prod.serve.body_kib	1024	default
@@ -155,6 +157,8 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.mail.smtp_ca_file		default: the system's certificates
     context.prod.mail.from		default: required where smtp_host is set
     context.prod.mail.reply_to		default: none: replies go to from
+    context.prod.outbound.allow_networks		default: in context local 127.0.0.0/8,::1/128; else none: public addresses on port 443 only
+    context.prod.outbound.plaintext_http		default: in context local allow, else refuse
     --- exit 0
     ");
 }

@@ -74,6 +74,7 @@ fn a_healthy_installation_is_all_ok() {
     control.record ok
     tenants.operations ok
     tenants.jobs ok
+    tenants.schedules ok
     tenants.trash ok
     audit.head ok
     cluster.reachable ok

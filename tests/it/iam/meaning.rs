@@ -101,10 +101,13 @@ fn the_list_of_permissions_says_which_are_administrative_and_who_holds_them() {
     assert_eq!(of("role:update")["roles"], json!(["Admin"]));
     assert_eq!(of("user:update")["roles"], json!(["Admin", "Manager"]));
     let shown = json(&world, &["role", "show", "Viewer"]);
-    assert_eq!(shown["covers"], json!({ "*:read": ["file:read", "invoice:read", "usage:read"] }));
+    assert_eq!(
+        shown["covers"],
+        json!({ "*:read": ["file:read", "invoice:read", "notification:read", "usage:read"] })
+    );
     let told = world.run(&["role", "show", "Viewer", "--tenant", "acme"]);
     assert!(String::from_utf8(told.stderr).unwrap().contains("covers business permissions"));
-    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 39);
+    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 46);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use nexus::features::jobs::KindCapacity;
 use uuid::Uuid;
 
-use super::queue::{claim, session, wake, write};
+use super::queue::{claim, claim_some, session, wake, write};
 use crate::iam::inside::run;
 use crate::support::world::World;
 
@@ -81,4 +82,52 @@ fn what_is_urgent_is_first_and_what_waits_for_its_moment_or_is_dead_costs_a_clai
     );
     world.sql("postgres", &end);
     assert_eq!(world.control_sql(read), Vec::<String>::new(), "a whole table was read");
+}
+
+#[test]
+fn behind_many_jobs_of_tenants_that_have_their_share_others_are_found() {
+    let world = World::new();
+    let (hanging, other) = (Uuid::now_v7(), Uuid::now_v7());
+    write(&world, 3_000, (hanging, "now()"));
+    write(&world, 5, (other, "now()"));
+    run(async {
+        let mut session = session(&world).await;
+        while wake(&mut session).await > 0 {}
+        // Those of the other are the last of all.
+        world.control_sql(&format!(
+            "update control.jobs set fair_seq = fair_seq + (5000::bigint << 24) where tenant_id = '{other}'"
+        ));
+        let kinds = [("test.nothing", KindCapacity { more: 100, of_tenant: 100 })];
+        let held = [(hanging.into(), "test.nothing".to_owned(), 5)];
+        let next = claim_some(&mut session, Uuid::now_v7(), 10, (&kinds, &held)).await;
+        let of = |tenant: Uuid, jobs: &[nexus::features::jobs::ClaimedJob]| {
+            jobs.iter().filter(|job| job.tenant.uuid() == tenant).count()
+        };
+        assert_eq!((of(hanging, &next), of(other, &next)), (3, 0), "eight are its share");
+        let held = [(hanging.into(), "test.nothing".to_owned(), 8)];
+        let next = claim_some(&mut session, Uuid::now_v7(), 10, (&kinds, &held)).await;
+        assert_eq!((of(hanging, &next), of(other, &next)), (0, 5));
+        assert!(claim_some(&mut session, Uuid::now_v7(), 10, (&kinds, &held)).await.is_empty());
+    });
+}
+
+#[test]
+fn of_a_kind_no_more_are_claimed_than_there_is_room_for() {
+    let world = World::new();
+    let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+    write(&world, 20, (one, "now()"));
+    write(&world, 20, (other, "now()"));
+    run(async {
+        let mut session = session(&world).await;
+        wake(&mut session).await;
+        let owner = Uuid::now_v7();
+        let room = |more, of_tenant| [("test.nothing", KindCapacity { more, of_tenant })];
+        assert_eq!(claim_some(&mut session, owner, 20, (&room(3, 100), &[])).await.len(), 3);
+        let next = claim_some(&mut session, owner, 20, (&room(100, 2), &[])).await;
+        assert_eq!(next.len(), 4, "two of each tenant");
+        // Who has as many as may be gets no more; the other does.
+        let held = [(one.into(), "test.nothing".to_owned(), 2)];
+        let next = claim_some(&mut session, owner, 20, (&room(100, 2), &held)).await;
+        assert!(next.len() == 2 && next.iter().all(|job| job.tenant.uuid() == other), "{next:?}");
+    });
 }

@@ -26,8 +26,14 @@ fn states(world: &World) -> Vec<String> {
 
 /// The token of a message's link.
 fn token(message: &Value) -> String {
+    token_of("invitation", message)
+}
+
+/// The token of a link to a page.
+fn token_of(page: &str, message: &Value) -> String {
     let text = message["content"].as_str().unwrap();
-    let (_, token) = text.split_once("https://acme.app.example/invitation#tenant=acme&token=").unwrap();
+    let link = format!("https://acme.app.example/{page}#tenant=acme&token=");
+    let (_, token) = text.split_once(&link).unwrap();
     token.lines().next().unwrap().to_owned()
 }
 
@@ -59,6 +65,50 @@ fn who_is_invited_through_the_api_gets_a_mail_whose_link_sets_the_password() {
     for row in world.control_sql(kept) {
         assert!(!row.contains("nxi_") && !row.contains("bob@"), "{row}");
     }
+    assert!(mail.end().is_empty());
+}
+
+/// Sets a password with a token; the exit code.
+fn redeem(world: &World, token: &str) -> Option<i32> {
+    let file = world.file("token", token);
+    let args = ["user", "password", "set", "--token-file", &file, "--password-stdin", "--tenant", "acme"];
+    world.machine().output(&args, "seven dry cats in a barn\n").status.code()
+}
+
+#[test]
+fn an_invitation_and_a_reset_by_mail_are_asked_for_on_the_command_line_too() {
+    let (world, mut mail) = (acme(), StockServer::plain());
+    with_mail(&world, &mail);
+    let _worker = Worker::start(&world);
+    let bob = "bob@acme.example";
+    world.ok(&["user", "create", "--email", bob, "--role", "User", "--mail", "--tenant", "acme"]);
+    let first = token(&mail.taken());
+    world.ok(&["user", "invite", bob, "--mail", "--tenant", "acme"]);
+    let second = token(&mail.taken());
+    assert_eq!((redeem(&world, &first), redeem(&world, &second)), (Some(3), Some(0)));
+    world.ok(&["user", "password", "reset", bob, "--mail", "--tenant", "acme"]);
+    let reset = token_of("reset-password", &mail.taken());
+    assert_eq!(redeem(&world, &reset), Some(0));
+    let log = "select action from nexus.audit_log where action like 'user.%' order by id";
+    let actions = ["user.create", "user.invite", "user.password.redeem", "user.password.reset"];
+    let logged = world.tenant_sql("acme", log);
+    assert!(actions.iter().all(|action| logged.iter().any(|row| row == action)), "{logged:?}");
+}
+
+#[test]
+fn people_of_a_file_are_invited_by_mail_and_nothing_is_sent_by_a_dry_run() {
+    let (world, mut mail) = (acme(), StockServer::plain());
+    with_mail(&world, &mail);
+    let file = world.file("people.csv", "email\nbob@acme.example\neve@acme.example\n");
+    let args = ["user", "create", "--from", &file, "--mail", "--tenant", "acme"];
+    world.ok(&[&["--dry-run"], &args[..]].concat());
+    assert_eq!(world.tenant_sql("acme", "select count(*) from nexus.outbox"), ["0"]);
+    world.ok(&args);
+    let _worker = Worker::start(&world);
+    let mut to: Vec<Value> = (0..2).map(|_| mail.taken()["to"].clone()).collect();
+    to.sort_by_key(Value::to_string);
+    assert_eq!(to, [json!(["bob@acme.example"]), json!(["eve@acme.example"])]);
+    until_all_is_done(&world);
     assert!(mail.end().is_empty());
 }
 

@@ -1,11 +1,16 @@
 //! Background jobs: the queue, the relay, messages that are really sent.
 
+mod chaos;
 mod commands;
+mod drain;
 mod fairness;
 mod mail;
 mod over_http;
 mod queue;
 mod relay;
+mod schedules;
+mod shares;
+mod wakeups;
 
 pub use queue::write;
 

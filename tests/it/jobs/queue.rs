@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nexus::app::{App, AppLimits, Session};
-use nexus::features::jobs::{self, ClaimedJob, JobEnd, JobFilter, JobState, Settlement};
+use nexus::features::jobs::{
+    self, ClaimRequest, ClaimedJob, JobEnd, JobFilter, JobState, KindCapacity, Settlement,
+};
 use nexus::kernel::progress::Silent;
-use nexus::kernel::{Caller, Page};
+use nexus::kernel::{Caller, Page, TenantId};
 use uuid::Uuid;
 
 use crate::iam::inside::{machine, run};
@@ -26,8 +28,23 @@ pub async fn session(world: &World) -> Session {
 }
 
 pub async fn claim(session: &mut Session, owner: Uuid, most: usize) -> Vec<ClaimedJob> {
-    let kinds = ["test.nothing", "message.send"];
-    jobs::claim(&mut session.control, &Caller::System, owner, (most, &kinds)).await.unwrap()
+    let room = KindCapacity { more: usize::MAX, of_tenant: usize::MAX };
+    claim_some(session, owner, most, (&[("test.nothing", room), ("message.send", room)], &[])).await
+}
+
+/// How many jobs of a tenant are held of a kind.
+type HeldJobs = (TenantId, String, usize);
+
+/// Claims of these kinds, where so many jobs of tenants are held.
+pub async fn claim_some(
+    session: &mut Session,
+    owner: Uuid,
+    most: usize,
+    (kinds, held): (&[(&'static str, KindCapacity)], &[HeldJobs]),
+) -> Vec<ClaimedJob> {
+    let of_tenant = if held.is_empty() { usize::MAX } else { 8 };
+    let wanted = ClaimRequest { most, kinds, are_all_kinds: true, of_tenant, looks_deep: true, held };
+    jobs::claim(&mut session.control, &Caller::System, owner, wanted).await.unwrap()
 }
 
 pub async fn wake(session: &mut Session) -> usize {
@@ -81,7 +98,7 @@ fn a_job_whose_lease_ended_is_taken_over_and_its_first_holder_is_refused() {
         // A holder that renews keeps it.
         let held = [(first.id, first.fence)];
         let renewed = jobs::renew(&mut session.control, &Caller::System, (one, &held)).await.unwrap();
-        assert_eq!((renewed, wake(&mut session).await), (vec![first.id], 0));
+        assert_eq!((renewed, wake(&mut session).await), (vec![(first.id, first.fence)], 0));
         world.control_sql("update control.jobs set due_at = clock_timestamp()");
         assert_eq!(wake(&mut session).await, 1);
         let second = claim(&mut session, two, 1).await.remove(0);

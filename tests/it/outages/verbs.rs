@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Verbs of the grammar that need no server, or of which one test cannot know the end.
-const NO_SERVER: [&str; 23] = [
+const NO_SERVER: [&str; 25] = [
     // They run the parts themselves, and have limits and tests of their own (tests/local_stack).
     "local up",
     "local down",
@@ -27,6 +27,8 @@ const NO_SERVER: [&str; 23] = [
     "context show",
     "config show",
     "schema",
+    "event list",
+    "event schema",
     "completions",
     "man",
     "version",
@@ -80,6 +82,23 @@ pub const VERBS: &[(&str, &str)] = &[
     ("job show", "00000000-0000-7000-8000-000000000000"),
     ("job retry", "00000000-0000-7000-8000-000000000000"),
     ("job cancel", "00000000-0000-7000-8000-000000000000"),
+    ("notify send", "--tenant acme --to ann@acme.example --kind app.news --subject x --text-file {iam}"),
+    ("notify list", "--tenant acme"),
+    ("notify show", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("notify retry", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("notify cancel", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("notify template list", "--tenant acme"),
+    ("notify template show", "--tenant acme account.invitation"),
+    ("notify template preview", "--tenant acme account.invitation"),
+    ("notify template set", "--tenant acme account.disabled --subject x --text-file {iam}"),
+    ("notify template reset", "--tenant acme account.exists"),
+    ("notify preference show", "--tenant acme --user ann@acme.example"),
+    ("notify preference set", "--tenant acme --user ann@acme.example --off app.news"),
+    ("notify preference reset", "--tenant acme --user ann@acme.example --kind app.none"),
+    ("job drain", "--timeout 0s"),
+    ("job schedule list", ""),
+    ("event tail", "--tenant acme"),
+    ("event replay", "--tenant acme --after 0"),
     ("migrate set add", "{} --source {folder}"),
     ("migrate set list", ""),
     ("migrate set show", "shop"),
@@ -169,6 +188,21 @@ pub const VERBS: &[(&str, &str)] = &[
     ("api-key list", "--tenant acme"),
     ("api-key verify", ""),
     ("api-key revoke", "--tenant acme none"),
+    ("webhook create", "--tenant acme https://hooks.a.example/ --event * --reveal"),
+    ("webhook list", "--tenant acme"),
+    ("webhook show", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("webhook update", "--tenant acme 00000000-0000-7000-8000-000000000000 --event *"),
+    ("webhook delete", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("webhook rotate", "--tenant acme 00000000-0000-7000-8000-000000000000 --reveal"),
+    ("webhook enable", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("webhook disable", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("webhook test", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("webhook deliveries", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    (
+        "webhook redeliver",
+        "--tenant acme 00000000-0000-7000-8000-000000000000 00000000-0000-7000-8000-000000000000",
+    ),
+    ("webhook replay", "--tenant acme 00000000-0000-7000-8000-000000000000"),
 ];
 
 #[test]

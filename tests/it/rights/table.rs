@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use nexus::app;
+use nexus::features::events::{self, EventQuery, Patterns, StartPosition};
 use nexus::features::fleet::{
     self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
     VerifyRequest, Wanted, Waves,
@@ -22,20 +23,24 @@ use nexus::features::provisioning::{
     AdoptRequest, Batch, BatchOptions, Change, CreateRequest, Direction, Facility, OperationFilter,
     OperationView, PoolView, Provisioning, RepairSelection, plan_create,
 };
+use nexus::features::templates;
 use nexus::features::tenants::{self, NewTenant, Profile, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
     ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
     Revocation, TokenError, Verifier,
 };
 use nexus::features::usage::{self, Month};
-use nexus::features::{audit, business, doctor, files, jobs, messages, migrations, notifications, relay};
+use nexus::features::{
+    audit, business, doctor, files, jobs, messages, migrations, notifications, relay, webhooks,
+};
 use nexus::infra::crypto::signing::Algorithm;
+use nexus::infra::outbound::{Outbound, Policy};
 use nexus::infra::smtp::SmtpServer;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{
     AnyFailure, Caller, Description, Expected, JobId, Labels, OperationId, Page, Progress, SecretString,
-    Total,
+    Total, WebhookId,
 };
 use nexus::settings::SmtpTls;
 use serde_json::Map;
@@ -90,6 +95,19 @@ macro_rules! rows {
     };
 }
 
+fn wanted_jobs() -> jobs::ClaimRequest<'static> {
+    const KINDS: &[(&str, jobs::KindCapacity)] =
+        &[("message.send", jobs::KindCapacity { more: 1, of_tenant: 1 })];
+    jobs::ClaimRequest {
+        most: 1,
+        kinds: KINDS,
+        are_all_kinds: true,
+        of_tenant: 1,
+        looks_deep: true,
+        held: &[],
+    }
+}
+
 fn job(thing: &Thing) -> jobs::ClaimedJob {
     jobs::ClaimedJob {
         id: JobId::new(),
@@ -100,6 +118,10 @@ fn job(thing: &Thing) -> jobs::ClaimedJob {
         fence: 1,
         asked_again: false,
     }
+}
+
+fn newest() -> EventQuery {
+    EventQuery { from: StartPosition::Now, types: Patterns::default(), limit: 10 }
 }
 
 fn this_month() -> Month {
@@ -211,6 +233,25 @@ fn proof() -> Proof {
         attempts: Vec::new(),
         breaches: Vec::new(),
         unclear: Vec::new(),
+    }
+}
+
+fn template() -> templates::TemplateKey {
+    let (kind, language) = ("account.invitation".parse().unwrap(), "de".parse().unwrap());
+    templates::TemplateKey { kind, channel: templates::Channel::Email, language }
+}
+
+fn notification(thing: &Thing) -> notifications::NewNotification {
+    let (subject, text) = ("News".parse().unwrap(), "There is news.".to_owned());
+    notifications::NewNotification {
+        kind: "app.news".parse().unwrap(),
+        content: notifications::Content::Text { subject, text },
+        to: vec![notifications::To::Address(thing.subject.email.parse().unwrap())],
+        channel: None,
+        data: Map::new(),
+        priority: notifications::NotificationPriority::Normal,
+        dedup_key: None,
+        not_before: None,
     }
 }
 
@@ -344,6 +385,15 @@ impl business::Reach for BusinessAt<'_> {
     }
 }
 
+fn new_webhook() -> webhooks::NewWebhook {
+    webhooks::NewWebhook {
+        url: "https://hooks.acme.example/".to_owned(),
+        description: Description::default(),
+        events: webhooks::EventPatterns::new(vec!["*".parse().unwrap()]).unwrap(),
+        with_key_pair: false,
+    }
+}
+
 fn new_file() -> files::NewFile {
     files::NewFile {
         name: "a".parse().unwrap(),
@@ -361,6 +411,42 @@ fn of_files() -> Vec<Row> {
             files::list(&mut d.realm, c, &files::FileFilter::default(), (PAGE, Total::Exact)).await
         };
         Business "files::usage" "file:read" |d, c, t| files::usage(&mut d.realm, c);
+        Realm "webhooks::list" "webhook:read" |d, c, t| webhooks::list(&mut d.realm, c);
+        Realm "webhooks::get" "webhook:read" |d, c, t| webhooks::get(&mut d.realm, c, WebhookId::new());
+        Realm "webhooks::deliveries" "webhook:read" |d, c, t| async move {
+            let filter = webhooks::DeliveryFilter::of(WebhookId::new());
+            webhooks::deliveries(&mut d.realm, c, &filter, PAGE).await
+        };
+        Realm "webhooks::page_of_deliveries" "webhook:read" |d, c, t| async move {
+            let filter = webhooks::DeliveryFilter::of(WebhookId::new());
+            webhooks::page_of_deliveries(&mut d.realm, c, &filter, (PAGE, Total::Exact)).await
+        };
+        Realm "webhooks::delivery" "webhook:read" |d, c, t|
+            webhooks::delivery(&mut d.realm, c, (WebhookId::new(), t.subject.id));
+        Realm "webhooks::create" "webhook:create" |d, c, t| async move {
+            webhooks::create(&mut d.realm, c, &Policy::default(), &new_webhook()).await
+        };
+        Realm "webhooks::update" "webhook:update" |d, c, t| async move {
+            let change = (WebhookId::new(), &webhooks::WebhookChange::default());
+            webhooks::update(&mut d.realm, c, &Policy::default(), change).await
+        };
+        Realm "webhooks::rotate" "webhook:update" |d, c, t|
+            webhooks::rotate(&mut d.realm, c, WebhookId::new());
+        Realm "webhooks::enable" "webhook:update" |d, c, t|
+            webhooks::enable(&mut d.realm, c, WebhookId::new());
+        Realm "webhooks::disable" "webhook:update" |d, c, t|
+            webhooks::disable(&mut d.realm, c, WebhookId::new());
+        Realm "webhooks::redeliver" "webhook:update" |d, c, t|
+            webhooks::redeliver(&mut d.realm, c, (WebhookId::new(), t.subject.id));
+        Realm "webhooks::replay" "webhook:update" |d, c, t|
+            webhooks::replay(&mut d.realm, c, (WebhookId::new(), None));
+        Realm "webhooks::test" "webhook:update" |d, c, t| async move {
+            let outbound = Outbound::new(Policy::default());
+            webhooks::test(&mut d.realm, c, &outbound, WebhookId::new()).await
+        };
+        Realm "webhooks::delete" "webhook:delete" |d, c, t|
+            webhooks::delete(&mut d.realm, c, WebhookId::new(), &Expected::Any);
+        Machine "webhooks::plan" "webhook:deliver" |d, c, t| webhooks::plan(&mut d.app.control, c, &job(t));
         Business "business::usage" "usage:read" |d, c, t| async move {
             business::usage(&BusinessAt(FilesAt(Mutex::new(&mut d.realm)), &t.row), c, this_month()).await
         };
@@ -509,12 +595,23 @@ fn platform() -> Vec<Row> {
             jobs::list(&mut d.app.control, c, &jobs::JobFilter::default(), PAGE);
         Platform "jobs::page" "job:read" |d, c, t|
             jobs::page(&mut d.app.control, c, &jobs::JobFilter::default(), (PAGE, Total::Exact));
+        Platform "jobs::backlog" "job:read" |d, c, t|
+            jobs::backlog(&mut d.app.control, c, &jobs::BacklogFilter::default());
         Platform "jobs::show" "job:read" |d, c, t| jobs::show(&mut d.app.control, c, JobId::new());
         Platform "jobs::retry" "job:retry" |d, c, t| jobs::retry(&mut d.app.control, c, JobId::new());
         Platform "jobs::cancel" "job:cancel" |d, c, t| jobs::cancel(&mut d.app.control, c, JobId::new());
+        Platform "messages::failed" "notification:read" |d, c, t| messages::failed(&mut d.app.control, c, PAGE);
         Machine "jobs::wake" "job:run" |d, c, t| jobs::wake(&mut d.app.control, c);
         Machine "jobs::claim" "job:run" |d, c, t|
-            jobs::claim(&mut d.app.control, c, t.row.id.uuid(), (1, &[messages::SEND.name]));
+            jobs::claim(&mut d.app.control, c, t.row.id.uuid(), wanted_jobs());
+        Machine "jobs::submit" "job:run" |d, c, t|
+            jobs::submit(&mut d.app.control, c, (nexus::kernel::TenantId::PLATFORM, &[]));
+        Machine "jobs::register_schedules" "job:run" |d, c, t|
+            jobs::schedules::register_schedules(&mut d.app.control, c, &[]);
+        Machine "jobs::run_due_schedules" "job:run" |d, c, t|
+            jobs::schedules::run_due_schedules(&mut d.app.control, c, &[]);
+        Platform "jobs::list_schedules" "job:read" |d, c, t|
+            jobs::schedules::list_schedules(&mut d.app.control, c);
         Machine "jobs::renew" "job:run" |d, c, t|
             jobs::renew(&mut d.app.control, c, (t.row.id.uuid(), &[(JobId::new(), 1)]));
         Machine "jobs::settle" "job:run" |d, c, t| jobs::settle(&mut d.app.control, c, &[]);
@@ -811,6 +908,11 @@ fn of_tokens() -> Vec<Row> {
             let links = messages::Links::of("http://x.example", "x@x.example".parse().unwrap(), None);
             messages::write(&mut d.realm, c, &job(t), &links).await
         };
+        Realm "events::page" "event:read" |d, c, t| events::page(&mut d.realm, c, &newest());
+        Realm "events::require" "event:read" |d, c, t| events::require(&mut d.realm, c);
+        Realm "events::Readers::follow" "event:read" |d, c, t| async move {
+            d.app.app.readers().follow(&mut d.realm, c, &newest()).await
+        };
         Machine "relay::relay" "event:relay" |d, c, t| relay::relay(&mut d.realm, c, t.row.id.uuid());
         Machine "relay::tenants_of" "event:relay" |d, c, t|
             relay::tenants_of(&mut d.app.control, c, ("default", &[]));
@@ -999,7 +1101,7 @@ fn of_realms() -> Vec<Row> {
             let password = SecretString::from("nine wet dogs on a hill");
             signin::set_password(&mut d.realm, c, &t.user, &password).await
         };
-        Realm "iam::signin::invite" "user:update" |d, c, t| signin::invite(&mut d.realm, c, &t.user);
+        Realm "iam::signin::send_token" "user:update" |d, c, t| signin::send_token(&mut d.realm, c, &t.user, signin::Purpose::Invite);
         Realm "iam::realm_settings" "settings:read" |d, c, t| iam::realm_settings(&mut d.realm, c);
         Realm "iam::update_settings" "settings:update" |d, c, t|
             iam::update_settings(&mut d.realm, c, &iam::SettingsUpdate::default());
@@ -1012,6 +1114,37 @@ fn of_realms() -> Vec<Row> {
             custom_fields::update(&mut d.realm, c, &no_field(), &CustomFieldUpdate::default());
         Realm "iam::custom_fields::delete" "settings:update" |d, c, t|
             custom_fields::delete(&mut d.realm, c, &no_field(), &Expected::Any);
+        Realm "templates::list" "settings:read" |d, c, t| templates::list(&mut d.realm, c);
+        Realm "templates::show" "settings:read" |d, c, t|
+            templates::show(&mut d.realm, c, &template(), None);
+        Realm "templates::preview" "settings:read" |d, c, t| async move {
+            let trial = templates::Trial { key: template(), source: None, data: None };
+            templates::preview(&mut d.realm, c, &trial).await
+        };
+        Realm "templates::set" "settings:update" |d, c, t| async move {
+            let (subject, text) = ("Hello".to_owned(), "Hello\n".to_owned());
+            let source = templates::Source { subject, text, html: None };
+            templates::set(&mut d.realm, c, &template(), (&source, &Map::new())).await
+        };
+        Realm "templates::reset" "settings:update" |d, c, t| templates::reset(&mut d.realm, c, &template());
+        Realm "notifications::preferences" "user:read" |d, c, t|
+            notifications::preferences(&mut d.realm, c, &t.user);
+        Realm "notifications::set_preferences" "user:update" |d, c, t| async move {
+            let change = notifications::PreferencesChange::default();
+            notifications::set_preferences(&mut d.realm, c, &t.user, &change).await
+        };
+        Business "notifications::send" "notification:send" |d, c, t|
+            notifications::send(&mut d.realm, c, &notification(t));
+        Business "messages::list" "notification:read" |d, c, t|
+            messages::list(&mut d.realm, c, &notifications::NotificationFilter::default(), PAGE);
+        Business "messages::page" "notification:read" |d, c, t|
+            messages::page(&mut d.realm, c, &notifications::NotificationFilter::default(), PAGE);
+        Business "messages::show" "notification:read" |d, c, t|
+            messages::show(&mut d.realm, c, uuid::Uuid::nil());
+        Business "messages::retry" "notification:send" |d, c, t|
+            messages::retry(&mut d.realm, c, uuid::Uuid::nil());
+        Business "messages::cancel" "notification:send" |d, c, t|
+            messages::cancel(&mut d.realm, c, uuid::Uuid::nil());
         Realm "iam::signin::issue_token" "user:update" |d, c, t|
             signin::issue_token(&mut d.realm, c, &t.user, signin::Purpose::Reset);
         Realm "iam::signin::enrol_factor" "user:update" |d, c, t|

@@ -73,6 +73,8 @@ impl Machine {
             .env("HOME", self.path("home"))
             .env("NEXUS_HOME", self.path("nexus"))
             .env("COLUMNS", "100")
+            // Where scripts/coverage has each process write what it ran.
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.path("work"));
     }

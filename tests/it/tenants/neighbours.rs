@@ -6,10 +6,16 @@ use crate::outages::verbs::VERBS;
 use crate::support::world::World;
 
 /// Verbs that name it: they change nothing.
-const READS: [&str; 24] = [
+const READS: [&str; 33] = [
     "tenant show",
     "operation list",
     "job list",
+    "notify list",
+    "notify show",
+    "notify template list",
+    "notify template show",
+    "notify template preview",
+    "notify preference show",
     "migrate status",
     "user list",
     "user show",
@@ -31,6 +37,9 @@ const READS: [&str; 24] = [
     "audit list",
     "token list",
     "api-key list",
+    "webhook list",
+    "webhook show",
+    "webhook deliveries",
 ];
 
 /// Verbs that read a secret from standard input before they look for the tenant; there is none.

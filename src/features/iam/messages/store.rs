@@ -6,26 +6,40 @@ use uuid::Uuid;
 use crate::infra::db::{DbError, PgConnection};
 
 /// Somebody who is written to.
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub(super) struct Recipient {
     pub(super) email: String,
+    pub(super) name: String,
+    pub(super) is_disabled: bool,
     pub(super) has_password: bool,
     /// What they registered, where they have not confirmed it.
     pub(super) registration: Option<Uuid>,
+    /// What their profile says, or that of the realm; apps may write both.
+    pub(super) language: Option<String>,
+    pub(super) realm_language: Option<String>,
 }
 
-/// A user who may be written to: neither deleted nor disabled.
+/// A user who may be written to: one that is not deleted.
 pub(super) async fn recipient(realm: &mut PgConnection, user: Uuid) -> Result<Option<Recipient>, DbError> {
     Ok(sqlx::query_as(
-        "select users.email, users.password_hash is not null as has_password, invitations.registration
+        "select users.email, left(users.name, 200) as name, users.state = 'disabled' as is_disabled,
+                users.password_hash is not null as has_password, invitations.registration,
+                left(users.profile ->> 'language', 35) as language,
+                (select left(value #>> array[]::text[], 35) from nexus.settings
+                 where key = 'language' and jsonb_typeof(value) = 'string') as realm_language
          from nexus.users
          left join nexus.invitations on invitations.user_id = users.id and invitations.purpose = 'verify'
-         where users.id = $1 and users.deleted_at is null and users.state <> 'disabled'
+         where users.id = $1 and users.deleted_at is null
          for update of users",
     )
     .bind(user)
     .fetch_optional(realm)
     .await?)
+}
+
+/// Whether the realm has an outbox: one of an older version has none.
+pub(in super::super) async fn has_outbox(realm: &mut PgConnection) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar("select to_regclass('nexus.outbox') is not null").fetch_one(realm).await?)
 }
 
 /// Keeps the hash of the token that confirms a registration, in the place of an older one.

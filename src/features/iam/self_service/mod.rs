@@ -223,7 +223,7 @@ async fn tell(
     };
     let notes: Vec<_> = users.iter().zip(&entries).map(note).collect();
     outbox::append(tx, &caller, &entries).await.map_err(IamError::of_older_realm)?;
-    Ok(super::store::insert_notes(tx, &caller, &notes).await?)
+    super::notes::write(tx, &caller, &notes).await.map(drop)
 }
 
 /// Confirms the address of whoever the token was made for, and who knows the password that was registered: from

@@ -52,9 +52,14 @@ pub(super) async fn account(realm: &mut PgConnection, key: &str) -> Result<Optio
 /// Counts a message that somebody asked for; whether it may be sent: one a minute, five an hour, twenty a day
 /// for one address. Requests at the same time wait for each other at the row.
 pub(super) async fn count_message(realm: &mut PgConnection, key: &str) -> Result<bool, DbError> {
-    sqlx::query("delete from nexus.message_limits where last_at < now() - interval '1 day'")
-        .execute(&mut *realm)
-        .await?;
+    // Who counts several at the same time is not waited for.
+    sqlx::query(
+        "delete from nexus.message_limits where address_hash in (
+             select address_hash from nexus.message_limits where last_at < now() - interval '1 day'
+             for update skip locked)",
+    )
+    .execute(&mut *realm)
+    .await?;
     let counted: Option<bool> = sqlx::query_scalar(
         "insert into nexus.message_limits as had (address_hash, times, last_at)
          values (sha256(convert_to($1, 'UTF8')), array[now()], now())

@@ -96,7 +96,7 @@ pub async fn answer_challenge(
     let caller = Caller::user(place, id);
     let detail = json!({ "session": session, "second_factor": true });
     let note = LogEntry { action: "user.sign_in", user: Some(id), detail };
-    super::super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
+    super::super::notes::write(&mut tx, &caller.to_string(), &[note]).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(SignedIn { caller, user: id, session, second_factor: true })
 }

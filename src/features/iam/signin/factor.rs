@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::error::IamError;
+use super::super::messages::Message;
 use super::super::model::{Changed, User, UserRef, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
@@ -112,6 +113,7 @@ pub async fn confirm_factor(
             (0..RECOVERY_CODES).map(|_| totp::recovery_code()).collect::<Result<_, _>>()?;
         let hashes: Vec<[u8; 32]> = codes.iter().map(totp::recovery_hash).collect();
         store::begin_factor(&mut work.tx, user.id, &hashes).await?;
+        work.tell(Message::FactorAdded, user.id).await?;
         work.note("user.factor.confirm", Some(user.id), json!({}));
         work.commit().await?;
         Ok(codes)
@@ -142,6 +144,7 @@ pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) ->
         }
         store::end_factor(&mut work.tx, user.id).await?;
         work.end_sessions(user.id).await?;
+        work.tell(Message::FactorRemoved, user.id).await?;
         work.note(action, Some(user.id), json!({}));
         let outcome = work.outcome();
         forget_factor(&mut work, user.id).await?;

@@ -10,7 +10,7 @@ mod store;
 
 pub use challenge::answer_challenge;
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{Issued, Purpose, change_password, invite, issue_token, redeem, set_password};
+pub use passwords::{Issued, Purpose, change_password, issue_token, redeem, send_token, set_password};
 pub use sessions::{
     NewSession, Session, SessionPosition, end_session, end_sessions, page_of_sessions, sessions,
 };
@@ -120,7 +120,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<Entrance, 
     let caller = Caller::user(account.realm, account.id);
     let detail = json!({ "session": session, "second_factor": account.second_factor });
     let note = LogEntry { action: "user.sign_in", user: Some(account.id), detail };
-    super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
+    super::notes::write(&mut tx, &caller.to_string(), &[note]).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(Entrance::In(SignedIn { caller, user: account.id, session, second_factor }))
 }
@@ -184,7 +184,7 @@ async fn count(realm: &mut Realm, email_key: &str) -> Result<Option<Account>, Ia
             user: Some(row.id),
             detail: json!({ "guesses": row.failed_total }),
         };
-        super::store::insert_notes(&mut tx, &Caller::System.to_string(), &[note]).await?;
+        super::notes::write(&mut tx, &Caller::System.to_string(), &[note]).await?;
     }
     tx.commit().await.map_err(DbError::from)?;
     Ok(found.map(|row| Account {

@@ -69,6 +69,9 @@ pub async fn set_password(
         store::set_password(&mut work.tx, user.id, &hash, None).await?;
         users::store::drop_token(&mut work.tx, user.id).await?;
         let sessions = work.end_sessions(user.id).await?;
+        if user.has_password {
+            work.tell(Message::PasswordChanged, user.id).await?;
+        }
         work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
         let outcome = work.outcome();
         work.commit().await?;
@@ -158,24 +161,33 @@ pub async fn issue_token(
     realm.rollback_on_error(result).await
 }
 
-/// Sends an invitation to somebody who never had a password: a message with a token that is made when it is
-/// written. An older token of theirs is good no more from then on.
+/// Sends the same to the user by mail: an invitation to who never had a password, a reset to the others. The token is
+/// made when the message is written; an older one of theirs is good no more from then on.
 ///
 /// # Errors
 /// As [`issue_token`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn invite(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+pub async fn send_token(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    wanted: Purpose,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
-        fits(&user, Purpose::Invite, work.place.hinted())?;
-        let action = "user.invite";
-        // What they registered themselves counts no more. An older invitation is good until the new one is made.
-        users::store::drop_registration(&mut work.tx, user.id).await?;
-        work.hand_over(&[Message::Invitation.to(user.id)]).await?;
-        work.note(action, Some(user.id), json!({ "hours": work.rules.invitation_ttl.as_secs() / 3600 }));
+        fits(&user, wanted, work.place.hinted())?;
+        let (action, message, ttl) = if user.has_password {
+            ("user.password.reset", Message::PasswordReset, work.rules.reset_ttl)
+        } else {
+            // What they registered themselves counts no more. An older invitation is good until the new one is made.
+            users::store::drop_registration(&mut work.tx, user.id).await?;
+            ("user.invite", Message::Invitation, work.rules.invitation_ttl)
+        };
+        work.hand_over(&[message.to(user.id)]).await?;
+        work.note(action, Some(user.id), json!({ "hours": ttl.as_secs() / 3600 }));
         let outcome = work.outcome();
         work.commit().await?;
         Ok(Changed { action, subject: user.email, object: String::new(), outcome })
@@ -222,7 +234,7 @@ pub async fn redeem(
         let owner = owner_of(realm, token.hash().as_bytes(), &SETS_PASSWORD).await?;
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
         let hash = realm.rules.hash(password, realm.is_dry_run()).await?;
-        take(realm, (owner.id, &token), &NewPassword { hash }, None).await
+        take(realm, (&owner, &token), &NewPassword { hash }, None).await
     }
     .await;
     realm.rollback_on_error(result).await
@@ -243,7 +255,7 @@ pub(in super::super) async fn accept(
         if !email.is(&owner.email) {
             return Err(IamError::Token);
         }
-        take(realm, (owner.id, token), password, name).await
+        take(realm, (&owner, token), password, name).await
     }
     .await;
     realm.rollback_on_error(result).await
@@ -252,10 +264,11 @@ pub(in super::super) async fn accept(
 /// Takes a token, and sets the password of its owner.
 async fn take(
     realm: &mut Realm,
-    (owner, token): (UserId, &InvitationToken),
+    (Owner { id: owner, has_password, .. }, token): (&Owner, &InvitationToken),
     password: &NewPassword,
     name: Option<&DisplayName>,
 ) -> Result<UserId, IamError> {
+    let owner = *owner;
     let caller = Caller::user(realm.place.id, owner);
     let mut work = realm.write(&caller).await?;
     users::store::lock(&mut work.tx, &[owner.uuid()]).await?;
@@ -264,6 +277,9 @@ async fn take(
     }
     store::set_password(&mut work.tx, owner, &password.hash, name.map(DisplayName::as_str)).await?;
     let sessions = work.end_sessions(owner).await?;
+    if *has_password {
+        work.tell(Message::PasswordChanged, owner).await?;
+    }
     work.note("user.password.redeem", Some(owner), json!({ "sessions": sessions }));
     work.commit().await?;
     Ok(owner)
@@ -298,6 +314,7 @@ pub async fn change_password(
         store::set_password(&mut work.tx, user.id, &hash, None).await?;
         users::store::drop_token(&mut work.tx, user.id).await?;
         let sessions = work.end_sessions(user.id).await?;
+        work.tell(Message::PasswordChanged, user.id).await?;
         work.note("user.password.change", Some(user.id), json!({ "sessions": sessions }));
         work.commit().await?;
         Ok(user)

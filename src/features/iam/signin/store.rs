@@ -187,6 +187,8 @@ pub(in super::super) struct Owner {
     pub(in super::super) id: UserId,
     pub(in super::super) email: String,
     pub(in super::super) second_factor: bool,
+    /// Whether they have a password so far.
+    pub(in super::super) has_password: bool,
     pub(in super::super) expired: bool,
 }
 
@@ -198,7 +200,7 @@ pub(super) async fn token_owner(
 ) -> Result<Option<Owner>, DbError> {
     Ok(sqlx::query_as(
         "select users.id, users.email, users.totp_since is not null as second_factor,
-                invitations.expires_at <= now() as expired
+                users.password_hash is not null as has_password, invitations.expires_at <= now() as expired
          from nexus.invitations join nexus.users on users.id = invitations.user_id
          where invitations.token_hash = $1 and invitations.purpose = any ($2)
            and users.deleted_at is null and users.state <> 'disabled'",

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::custom_fields::{self, AppliesTo, Definitions};
 use super::super::error::IamError;
+use super::super::messages::Message;
 use super::super::model::{Changed, User, UserRef, UserState, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::{facts, find_to_change, store};
@@ -131,6 +132,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
         store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
         store::drop_token(&mut work.tx, user.id).await?;
         let sessions = work.end_sessions(user.id).await?;
+        work.tell(Message::Disabled, user.id).await?;
         finish(work, "user.disable", user, json!({ "sessions": sessions })).await
     }
     .await;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::super::custom_fields;
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
+use super::super::store as iam_store;
 use crate::infra::db::{DbError, PgConnection, pattern_of_part, push_condition};
 use crate::kernel::filter::Condition;
 use crate::kernel::{Email, Page, UserId};
@@ -440,6 +441,7 @@ pub(super) async fn due(
 pub(super) async fn erase(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
     lock(realm, users).await?;
     custom_fields::erase(realm, users).await?;
+    iam_store::forget_notifications(realm, users).await?;
     for statement in [
         "delete from nexus.user_roles where user_id = any($1)",
         "delete from nexus.group_members where user_id = any($1)",

@@ -7,6 +7,7 @@ use super::super::plan::Plan;
 use super::remove::Makes;
 use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
+use crate::features::webhooks;
 use crate::infra::cluster;
 use crate::infra::db::{relaxed_transaction, transaction_as};
 use crate::infra::saga::{Probe, Step};
@@ -33,6 +34,7 @@ impl Step<Plan, ProvisioningError> for Reserve {
         let mut control = plan.worker.control.lock().await;
         let mut tx = relaxed_transaction(&mut control).await?;
         plan.on.secrets.erase(&mut tx, plan.tenant.id).await?;
+        webhooks::forget_tenant(&mut tx, plan.tenant.id).await?;
         tenants::set_access_key(&mut tx, plan.tenant.id, None, plan.on.secrets.record_key()).await?;
         tenants::set_state(&mut tx, plan.tenant.id, TenantState::Deleted).await?;
         tx.commit().await?;

@@ -1,53 +1,22 @@
-//! `nexus notify`: mail.
+//! Sending a test message, step by step.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::output::Thing;
-use super::{CommandResult, Exit, Invocation};
+use super::super::output::Thing;
+use super::super::{CommandResult, Exit, Invocation};
 use crate::app::mailer;
 use crate::features::notifications::{self, MailTestView, StepView};
 use crate::kernel::Email;
 
-/// Arguments of `nexus notify`.
-#[derive(Debug, Args)]
-pub struct NotifyArgs {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Send a test message and show each step
-    ///
-    /// Sends one message through the configured mail server and shows each SMTP step with its time
-    /// and reply: DNS, connect, greeting, EHLO, STARTTLS, TLS, AUTH, MAIL FROM, RCPT TO, DATA, message,
-    /// reply. Where a step fails, says which and what to do. No control database is needed, and
-    /// nothing is recorded. In the context local, without smtp_host, the message goes to the mailbox
-    /// of the local stack.
-    #[command(after_help = "\
-EXAMPLES
-  nexus notify test --to me@example.com
-  nexus --context prod notify test --to me@example.com
-  nexus -o json notify test --to me@example.com | jq '.steps[] | {step, ms}'
-
-Exit codes: 0 the server accepted the message, 2 no mail server is set, 8 it was not accepted.")]
-    Test(TestArgs),
-}
-
 /// Arguments of `nexus notify test`.
 #[derive(Debug, Args)]
-pub struct TestArgs {
+pub(super) struct TestArgs {
     /// Send it to this address
     #[arg(long, value_name = "E-MAIL")]
-    pub to: Email,
+    pub(super) to: Email,
 }
 
-/// Runs a verb of `nexus notify`.
-///
-/// # Errors
-/// What the services say.
-pub async fn run(args: NotifyArgs, ctx: &Invocation) -> CommandResult {
-    let Verb::Test(args) = args.verb;
+pub(super) async fn run(args: &TestArgs, ctx: &Invocation) -> CommandResult {
     let settings = ctx.settings()?;
     if ctx.global.dry_run {
         ctx.screen.note(&format!("a test message would be sent to {}; nothing was done", args.to));

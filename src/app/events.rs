@@ -1,0 +1,41 @@
+//! Following the events of realms.
+
+use std::sync::Arc;
+
+use super::App;
+use crate::features::events::{ReaderSources, Readers};
+use crate::features::tenants::TenantRef;
+use crate::kernel::TenantId;
+
+impl App {
+    /// Wakes those who follow a realm's events.
+    pub fn wake_readers(&self, realm: TenantId) {
+        self.shared().realm_wakeups.relayed.wake(realm);
+    }
+
+    /// What follows the events of realms.
+    #[must_use]
+    pub fn readers(&self) -> Readers {
+        let (app, relayed) = (self.clone(), Arc::clone(&self.shared().realm_wakeups.relayed));
+        Readers::new(ReaderSources {
+            realm: Box::new(move |realm| {
+                let app = app.clone();
+                Box::pin(async move {
+                    let tenant = match realm {
+                        TenantId::PLATFORM => None,
+                        id => match app.tenant(&TenantRef::Id(id)).await? {
+                            Some(tenant) => Some(tenant),
+                            None => return Ok(None),
+                        },
+                    };
+                    Ok(Some(app.realm(tenant.as_deref()).await?))
+                })
+            }),
+            control: self.control_source(),
+            relayed: Box::new(move || {
+                let relayed = Arc::clone(&relayed);
+                Box::pin(async move { relayed.woken().await })
+            }),
+        })
+    }
+}
