@@ -83,11 +83,12 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("iam", &["access", "audit", "outbox", "secrets"]),
     ("jobs", &["access", "audit"]),
     ("templates", &["access", "iam"]),
-    ("messages", &["access", "iam", "jobs", "notifications", "outbox", "templates"]),
+    ("messages", &["access", "iam", "jobs", "notifications", "outbox", "secrets", "templates"]),
     ("webhooks", &["access", "audit", "iam", "jobs", "outbox", "secrets"]),
     ("relay", &["access", "iam", "jobs", "messages", "outbox", "webhooks"]),
+    ("services", &["access", "audit", "iam", "tokens"]),
     ("events", &["access", "iam", "outbox", "relay"]),
-    ("notifications", &["access", "iam", "outbox", "templates"]),
+    ("notifications", &["access", "audit", "iam", "outbox", "secrets", "templates"]),
     ("files", &["access", "iam", "usage"]),
     ("business", &["files", "iam", "migrations", "tenants", "usage"]),
     ("secrets", &["access"]),
@@ -102,7 +103,19 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("doctor", &["access", "installation", "local", "placement", "record", "secrets", "tokens"]),
     (
         "provisioning",
-        &["access", "audit", "iam", "installation", "placement", "record", "secrets", "tenants", "webhooks"],
+        &[
+            "access",
+            "audit",
+            "iam",
+            "installation",
+            "notifications",
+            "placement",
+            "record",
+            "secrets",
+            "services",
+            "tenants",
+            "webhooks",
+        ],
     ),
     ("fleet", &["access", "audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     (
@@ -585,6 +598,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("iam::signin::answer_challenge", "the challenge and the code are what lets in: there is no caller yet"),
     ("iam::signin::redeem", "the invitation is what lets in: there is no caller yet"),
     ("iam::signin::sign_in", "the password is what lets in: there is no caller yet"),
+    ("notifications::unsubscribe", "the link of a message is what lets in: its reader has not signed in"),
     ("installation::open", "finds out whether there is a platform whose realm could be asked"),
     ("local::", "runs the servers of the account's own machine, where there is no realm before they run"),
     ("secrets::", "holds the master key itself; no door gets it, see below"),
@@ -596,12 +610,13 @@ const UNASKED: &[(&str, &str)] = &[
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 13] = [
+const BY_ANOTHER: [(&str, &str); 16] = [
     ("messages::list", "some(realm, caller, "),
     ("messages::page", "some(realm, caller, "),
     ("notifications::inbox::inbox", "own(&work)"),
     ("notifications::inbox::read", "own(&work)"),
     ("notifications::inbox::delete", "own(&work)"),
+    ("notifications::provider::get", "find(realm, caller)"),
     ("notifications::preferences", "work.person(who, "),
     ("notifications::set_preferences", "work.person(who, "),
     ("events::Readers::follow", "page(realm, caller, "),
@@ -610,6 +625,8 @@ const BY_ANOTHER: [(&str, &str); 13] = [
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),
     ("tokens::Tokens::refresh", "self.refresh_within(control, caller, "),
     ("usage::of", "tenants::get(control, caller, "),
+    ("webhooks::enable", "switch(realm, caller, "),
+    ("webhooks::disable", "switch(realm, caller, "),
 ];
 
 fn is_unasked(name: &str) -> bool {

@@ -1,14 +1,18 @@
 //! Messages to users: where they go, and how one is sent.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::App;
 use super::mailer::{LOCAL_SENDER, mailer};
+use crate::features::iam::Realm;
 use crate::features::jobs::{ClaimedJob, JobEnd};
-use crate::features::messages::{self, Links, Sender, Writing};
+use crate::features::messages::{self, Links, Sender, Sent, Writing};
 use crate::features::notifications::Mailer;
+use crate::features::notifications::provider::{self, OwnMailer};
 use crate::features::tenants::TenantRef;
 use crate::infra::db::LazyLease;
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
@@ -21,7 +25,14 @@ pub struct Post {
     sender: Sender,
     /// Hears which files were written in place of mail.
     files: mpsc::Sender<PathBuf>,
+    own: OwnMailers,
 }
+
+/// Tenants' own mail servers, with their connections.
+type OwnMailers = Arc<Mutex<HashMap<TenantId, OwnMailer>>>;
+
+/// Most that are kept: one that is not is opened again.
+const MOST_OWN: usize = 500;
 
 /// Where the messages of these settings go: to the mail server, or, where none is set, to a folder that is, or to the
 /// mailbox of the embedded stack; `None`: nowhere. `url`: where the API is found.
@@ -55,10 +66,35 @@ pub async fn post(
     };
     let Some((sender, from, reply_to)) = place else { return Ok(None) };
     let base = settings.serve.app_url.as_deref().unwrap_or(url);
-    Ok(Some(Post { links: Links::of(base, from, reply_to), sender, files }))
+    Ok(Some(Post {
+        links: Links::of((base, url), from, reply_to),
+        sender,
+        files,
+        own: OwnMailers::default(),
+    }))
 }
 
 impl App {
+    /// The tenant's own mail server, where it has one.
+    async fn own_mailer(&self, post: &Post, realm: &mut Realm) -> Result<Option<Mailer>, AnyFailure> {
+        let tenant = realm.place().id;
+        let kept = || post.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().get(&tenant).cloned();
+        let outbound = self.outbound();
+        let found = provider::mailer(realm, &Caller::System, (outbound.policy(), known.as_ref())).await?;
+        let mut kept = kept();
+        match &found {
+            None => drop(kept.remove(&tenant)),
+            Some(own) => {
+                if kept.len() >= MOST_OWN && !kept.contains_key(&tenant) {
+                    kept.clear();
+                }
+                kept.insert(tenant, own.clone());
+            }
+        }
+        Ok(found.map(|own| own.mailer))
+    }
+
     /// Sends the message of a job.
     ///
     /// # Errors
@@ -71,20 +107,37 @@ impl App {
                 None => return self.not_in_use(id).await,
             },
         };
-        let written = {
+        let (written, own) = {
             let mut realm = self.realm(tenant.as_deref()).await?;
-            messages::write(&mut realm, &Caller::System, job, &post.links).await?
+            let own = self.own_mailer(post, &mut realm).await?;
+            let links = match &own {
+                Some(Mailer { from, reply_to, .. }) => {
+                    &post.links.in_the_name_of(from.clone(), reply_to.clone())
+                }
+                None => &post.links,
+            };
+            (messages::write(&mut realm, &Caller::System, job, links).await?, own)
         };
         let message = match written {
             Writing::Message(message) => message,
             Writing::Ended(end) => return Ok(end),
         };
         let mut control = LazyLease::new(self.control_source());
-        let sent = messages::send_written(&mut control, &Caller::System, &message, &post.sender).await?;
-        if let Some(file) = sent.file {
-            // Where there are many, or the process is about to end, not every one is said.
-            let _ = post.files.try_send(file);
+        let sender = own.map_or_else(|| post.sender.clone(), |own| Sender::Smtp(own.client));
+        let sent = messages::send_written(&mut control, &Caller::System, &message, &sender).await?;
+        drop(control);
+        match sent {
+            Sent::Ended { end, file } => {
+                if let Some(file) = file {
+                    // Where there are many, or the process is about to end, not every one is said.
+                    let _ = post.files.try_send(file);
+                }
+                Ok(end)
+            }
+            Sent::NoMailbox { why } => {
+                let mut realm = self.realm(tenant.as_deref()).await?;
+                Ok(messages::record_bounce(&mut realm, &Caller::System, (&message, why)).await?)
+            }
         }
-        Ok(sent.end)
     }
 }

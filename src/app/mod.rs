@@ -25,6 +25,7 @@ mod realms;
 mod relay;
 pub mod scheduled;
 mod servers;
+mod services;
 mod session;
 mod tokens;
 mod usage;
@@ -48,6 +49,7 @@ use crate::features::placement::Placement;
 use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
+use crate::features::services::Circuits;
 use crate::features::tokens::Tokens;
 use crate::features::usage::Meter;
 use crate::infra::db::{Budgets, DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
@@ -55,6 +57,7 @@ use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
 pub use crate::infra::db::{PoolStats, RateCount, SharedRateLimit};
+pub use crate::infra::repeated::Repeated;
 pub use crate::infra::{failpoint, telemetry};
 use addresses::Addresses;
 pub use addresses::stack;
@@ -127,6 +130,7 @@ struct Shared {
     jobs: Notify,
     counted_jobs: jobs::Counted,
     webhooks: webhooks::Sender,
+    circuits: Circuits,
 }
 
 /// What the pools of an app did and have.
@@ -335,6 +339,7 @@ impl App {
             jobs: Notify::new(),
             counted_jobs: jobs::Counted::default(),
             webhooks: webhooks::Sender::of(settings),
+            circuits: Circuits::default(),
         }));
         Ok(Session::new(app.clone(), app.adopted(control)))
     }

@@ -64,6 +64,7 @@ pub mod secret;
 pub mod secret_input;
 pub mod secret_output;
 pub mod serve;
+pub mod service;
 pub mod store;
 mod suggestions;
 pub mod tenant;
@@ -234,6 +235,9 @@ pub enum Command {
     /// Send events of tenants to addresses of their own, and see what became of them
     #[command(alias = "webhooks")]
     Webhook(Box<webhook::WebhookArgs>),
+    /// Register services of apps, which others call by name, and call them
+    #[command(alias = "services")]
+    Service(Box<service::ServiceArgs>),
     /// Send notifications, set what they say, and test that mail can be sent
     #[command(alias = "notifications")]
     Notify(notify::NotifyArgs),
@@ -290,7 +294,9 @@ const READERS: &[&str] = &[
     "migrate status",
     "notify list",
     "notify preference show",
+    "notify provider list",
     "notify show",
+    "notify suppress list",
     "notify template list",
     "notify template preview",
     "notify template show",
@@ -302,6 +308,8 @@ const READERS: &[&str] = &[
     "role list",
     "role show",
     "secret status",
+    "service list",
+    "service show",
     "store list",
     "store show",
     "tenant list",
@@ -398,6 +406,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Token(args) => in_runtime(ctx, token::run(args, ctx)),
         Command::Key(args) => in_runtime(ctx, key::run(args, ctx)),
         Command::ApiKey(args) => in_runtime(ctx, api_key::run(args, ctx)),
+        Command::Service(args) => in_runtime(ctx, service::run(*args, ctx)),
         Command::Webhook(args) => in_runtime(ctx, webhook::run(*args, ctx)),
         Command::Notify(args) => in_runtime(ctx, notify::run(args, ctx)),
         Command::Serve(args) => {

@@ -28,7 +28,7 @@ const DESTROYING: [&str; 18] = [
 ];
 
 /// The words of other tools, and the names of ours that do it, the first that a command has.
-const SYNONYMS: [(&str, &[&str]); 51] = [
+const SYNONYMS: [(&str, &[&str]); 52] = [
     ("ls", &["list"]),
     ("ps", &["list", "status"]),
     ("get", &["show", "list"]),
@@ -80,6 +80,7 @@ const SYNONYMS: [(&str, &[&str]); 51] = [
     ("queue", &["job"]),
     ("hook", &["webhook"]),
     ("endpoint", &["webhook"]),
+    ("broker", &["service"]),
 ];
 
 /// What other tools have and Nexus has not, with what is there today.

@@ -15,6 +15,7 @@ use super::pages::{self, Found};
 use super::secret_output::{hand_over, new_file};
 use super::{CommandResult, Exit, Invocation, hint, prompt};
 use crate::app::App;
+use crate::features::events::EventType;
 use crate::features::iam::Realm;
 use crate::features::tenants::TenantRef;
 use crate::features::webhooks::{
@@ -23,7 +24,7 @@ use crate::features::webhooks::{
 };
 use crate::infra::handover::Handover;
 use crate::kernel::hint::WebhookAction;
-use crate::kernel::{AnyFailure, Description, Expected, ExposeSecret, Failure, Hint, WebhookId};
+use crate::kernel::{AnyFailure, Description, Expected, ExposeSecret, Failure, Hint, WebhookId, suggest};
 use views::WithSecret;
 
 /// Arguments of `nexus webhook`.
@@ -352,7 +353,18 @@ fn patterns(all: Vec<EventPattern>) -> Result<EventPatterns, WrongEvents> {
     EventPatterns::new(all).map_err(WrongEvents)
 }
 
+/// Says which types Nexus does not publish: a slip of the pen would match nothing, for ever.
+fn say_unknown(ctx: &Invocation, events: &[EventPattern]) {
+    let names = || EventType::all().iter().map(|kind| kind.name);
+    for pattern in events.iter().filter(|pattern| !names().any(|name| pattern.matches(name))) {
+        let nearest = suggest::nearest(pattern.as_str(), names());
+        let meant = nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        ctx.screen.note(&format!("Nexus publishes no {pattern}: only an app's events match it{meant}"));
+    }
+}
+
 async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
+    say_unknown(ctx, &args.events);
     let new = NewWebhook {
         url: args.url,
         description: args.description,
@@ -385,6 +397,7 @@ fn show(ctx: &Invocation, made: CreatedWebhook, (file, reveal): (Option<Handover
 }
 
 async fn update(args: UpdateArgs, ctx: &Invocation) -> CommandResult {
+    say_unknown(ctx, &args.events);
     let change = WebhookChange {
         url: args.url,
         description: args.description,

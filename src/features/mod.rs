@@ -1,7 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
 //! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage, jobs, templates.
-//! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, webhooks,
+//! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, webhooks, services,
 //! relay, events, business.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
@@ -26,6 +26,7 @@ pub mod provisioning;
 pub mod record;
 pub mod relay;
 pub mod secrets;
+pub mod services;
 pub mod templates;
 pub mod tenants;
 pub mod tokens;

@@ -165,7 +165,7 @@ impl RequestError {
 /// The status of a kind, where a code has none of its own. The only map of both.
 pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
     match code {
-        "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large" | "service_payload_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "body_not_json" | "encoding_unknown" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
         "precondition_required" => StatusCode::PRECONDITION_REQUIRED,
@@ -173,6 +173,8 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" | "too_many_streams" | "queue_full" => StatusCode::TOO_MANY_REQUESTS,
         "cursor_expired" => StatusCode::GONE,
+        "service_failed" => StatusCode::BAD_GATEWAY,
+        "service_timeout" => StatusCode::GATEWAY_TIMEOUT,
         "upgrade_required" => StatusCode::UPGRADE_REQUIRED,
         "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
         // No turn came within the time: the same request may have one elsewhere, or later.

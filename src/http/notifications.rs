@@ -4,8 +4,11 @@
 
 mod inbox;
 mod preferences;
+mod provider;
 mod send;
+mod suppressions;
 mod templates;
+mod unsubscribe;
 
 use axum::Json;
 use axum::response::Response;
@@ -31,7 +34,13 @@ use crate::kernel::{Pagination, Total};
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let own = OpenApiRouter::new().routes(routes!(history)).routes(routes!(show));
     let own = own.routes(routes!(retry)).routes(routes!(cancel));
-    own.merge(send::routes()).merge(templates::routes()).merge(preferences::routes()).merge(inbox::routes())
+    own.merge(send::routes())
+        .merge(templates::routes())
+        .merge(preferences::routes())
+        .merge(inbox::routes())
+        .merge(suppressions::routes())
+        .merge(unsubscribe::routes())
+        .merge(provider::routes())
 }
 
 /// What notifications are filtered by.

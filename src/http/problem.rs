@@ -2,7 +2,9 @@
 //! an exit code.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +15,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuil
 use utoipa::{IntoResponses, ToSchema};
 
 use super::error::{self, RequestError};
-use super::{refusals, request_span};
+use super::request_span;
+use crate::app::Repeated;
 use crate::features::iam::IamError;
 use crate::features::iam::custom_fields::WrongField;
 use crate::features::iam::users::RefusedRow;
@@ -26,6 +29,10 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+js
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// The longest of those that many are asked to wait at once: who is refused together does not come back together.
 const MOST_RETRY_AFTER: u32 = 4;
+
+/// That a server is busy or down.
+static REFUSED: LazyLock<Repeated> =
+    LazyLock::new(|| Repeated::new("requests are refused", Duration::from_secs(1)));
 
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,9 +122,10 @@ impl Problem {
     fn document(&self, status: StatusCode) -> ProblemDocument {
         let failure = self.failure.get();
         // What failed inside names servers and databases: whoever runs Nexus finds it in the log.
-        let inside =
+        let is_inside =
             matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal)
                 || failure.code().starts_with("database_");
+        let inside = is_inside && !is_of_service(failure.code());
         let detail = if inside && !is_ours(failure.code()) {
             "Nexus cannot do this at the moment".to_owned()
         } else {
@@ -195,6 +203,11 @@ fn is_ours(code: &str) -> bool {
     matches!(code, "internal" | "not_ready" | "request_timeout" | "token_check_stale")
 }
 
+/// Codes of failures of a service that somebody called: it is an app's, and no part of Nexus.
+fn is_of_service(code: &str) -> bool {
+    matches!(code, "service_unavailable" | "service_failed" | "service_timeout")
+}
+
 impl IntoResponses for Problem {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         let schema = utoipa::openapi::Ref::from_schema_name(ProblemDocument::name());
@@ -214,7 +227,11 @@ impl IntoResponse for Problem {
         match status {
             // That a server waits for its database is in its log already, and not once a request.
             _ if failure.code() == "not_ready" => tracing::debug!(code = failure.code(), "{failure}"),
-            StatusCode::SERVICE_UNAVAILABLE => refusals::log(failure.code(), failure.to_string()),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE || is_of_service(failure.code()) => {
+                if REFUSED.is_new(failure.code(), failure.to_string()) {
+                    tracing::warn!(code = failure.code(), "{failure}");
+                }
+            }
             _ if status.is_server_error() => tracing::error!(code = failure.code(), "{failure}"),
             _ => tracing::debug!(code = failure.code(), "{failure}"),
         }

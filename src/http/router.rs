@@ -22,7 +22,8 @@ use super::problem::{Problem, ProblemDocument};
 use super::{
     Api, api_keys, audit, auth, clusters, cors, custom_fields, docs, events, files, groups, health,
     idempotency, jobs, metrics, migrations, notifications, oauth, operations, page, permissions, rate_limit,
-    request_span, roles, security, settings, stores, switch, tenants, usage, users, webhooks, well_known,
+    request_span, roles, security, services, settings, stores, switch, tenants, usage, users, webhooks,
+    well_known,
 };
 
 /// How long a body may pause.
@@ -51,6 +52,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "usage", description = "Usage and limits of a tenant"),
         (name = "custom-fields", description = "What a tenant adds to its users and groups"),
         (name = "settings", description = "Settings of a realm: who may register; language, currency and time zone for its apps"),
+        (name = "services", description = "Functions of apps that others call by name"),
         (name = "webhooks", description = "Events of a tenant, sent to addresses of its own"),
         (name = "audit", description = "Who did what"),
         (name = "tenants", description = "Tenants: made, changed, suspended and deleted by operators"),
@@ -82,6 +84,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(custom_fields::routes())
         .merge(settings::routes())
         .merge(webhooks::routes())
+        .merge(services::routes())
         .merge(audit::routes())
         .merge(tenants::routes())
         .merge(operations::routes())

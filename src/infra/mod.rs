@@ -13,6 +13,7 @@ pub mod outbound;
 pub mod own_file;
 pub mod pg_client;
 pub mod private_file;
+pub mod repeated;
 pub mod saga;
 pub mod smtp;
 pub mod telemetry;

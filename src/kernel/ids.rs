@@ -13,6 +13,11 @@ pub fn is_turn_to_forget(id: Uuid) -> bool {
     id.as_bytes()[15].trailing_zeros() >= 7
 }
 
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is a UUID, e.g. 01a231f7-fccb-7299-bf03-de3bac924f07")]
+pub struct NotAnId;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -43,10 +48,10 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::parse_str(text).map(Self)
+                Uuid::parse_str(text).map(Self).map_err(|_| NotAnId)
             }
         }
 

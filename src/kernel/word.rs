@@ -4,17 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::secret_shape;
 
 /// 1 to 40 lower-case letters, digits, hyphens and underscores; begins with a letter.
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
 #[serde(try_from = "String", into = "String")]
 #[sqlx(transparent)]
-#[schema(value_type = String, example = "gold")]
 pub struct Word(String);
 
 /// The words of all values of an enumeration, in the order of its `ALL`; its `as_str` is a constant function.

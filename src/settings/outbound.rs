@@ -24,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Default::Words(
             "in context local 127.0.0.0/8,::1/128; else none: public addresses on port 443 only",
         ),
-        help: "Networks that webhooks may reach, on any port, although their addresses are not public, e.g. 10.20.0.0/16. Tenants' administrators choose the URLs: name no network whose services trust it.",
+        help: "Networks that webhooks and tenants' mail servers may reach, on any port, although their addresses are not public, e.g. 10.20.0.0/16. Tenants' administrators choose the addresses: name no network whose services trust it.",
     },
     Key {
         name: "plaintext_http",

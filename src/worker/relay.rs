@@ -2,6 +2,7 @@
 //! database shows that it was written to.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::app::{App, Writings};
+use crate::app::{App, Repeated, Writings};
 use crate::features::relay::Relayed;
 use crate::kernel::{AnyFailure, TenantId};
 
@@ -36,6 +37,9 @@ const AFTER_BUSY: Duration = Duration::from_millis(250);
 /// When a realm is tried again that failed: after twice as long each time.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const LONGEST_AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+static FAILED: LazyLock<Repeated> =
+    LazyLock::new(|| Repeated::new("events are not relayed", Duration::from_mins(1)));
 
 /// Relays events until it is told to stop.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -114,7 +118,9 @@ async fn relay_one(app: &App, realm: TenantId, owner: Uuid) -> Ended {
         Ok(Relayed::Busy) => Ended::Busy,
         Err(failure) => {
             let code = failure.get().code();
-            tracing::warn!(%realm, code, "events are not relayed for now: {failure}");
+            if FAILED.is_new(code, failure.to_string()) {
+                tracing::warn!(%realm, code, "events are not relayed for now: {failure}");
+            }
             Ended::Failed
         }
     }

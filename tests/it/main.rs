@@ -32,6 +32,7 @@ mod outages;
 mod placement;
 mod pool;
 mod rights;
+mod service_calls;
 #[path = "../services/mod.rs"]
 mod services;
 mod sql;

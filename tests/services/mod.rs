@@ -11,7 +11,7 @@ const REACH: [&str; 8] =
     ["self", "PgConnection", "ServerAddress", "Realm", "Worker", "Provisioning", "Placement", "Reach<"];
 
 /// Folders of a feature that are public themselves.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 15] = [
     "apply",
     "custom_fields",
     "groups",
@@ -21,9 +21,11 @@ const MODULES: [&str; 13] = [
     "log",
     "operators",
     "permissions",
+    "provider",
     "roles",
     "self_service",
     "signin",
+    "suppressions",
     "users",
 ];
 

@@ -1,7 +1,7 @@
-//! Actions on webhooks and notifications.
+//! Actions on webhooks, services and notifications.
 
 use super::line::Line;
-use crate::kernel::hint::{InRealm, NotifyAction, WebhookAction};
+use crate::kernel::hint::{InRealm, NotifyAction, ServiceAction, WebhookAction};
 
 pub(super) fn webhook(action: &WebhookAction) -> Line {
     match action {
@@ -15,10 +15,23 @@ pub(super) fn webhook(action: &WebhookAction) -> Line {
     }
 }
 
+pub(super) fn service(action: &ServiceAction) -> Line {
+    match action {
+        ServiceAction::List(realm) => Line::new("service list").realm(realm),
+    }
+}
+
 pub(super) fn notify(action: &NotifyAction) -> Line {
     match action {
         NotifyAction::List(realm) => Line::new("notify list").realm(realm),
         NotifyAction::ListTemplates(realm) => Line::new("notify template list").realm(realm),
+        NotifyAction::ListSuppressions(realm) => Line::new("notify suppress list").realm(realm),
+        NotifyAction::SetProvider(at) => {
+            of_tenant(Line::new("notify provider set").and("--host HOST --from NAME@DOMAIN"), at)
+        }
+        NotifyAction::RemoveSuppression(address, realm) => {
+            Line::new("notify suppress remove").arg_or(address.as_ref(), "NAME@DOMAIN").realm(realm)
+        }
     }
 }
 

@@ -49,6 +49,7 @@ fn command(action: &Action) -> String {
         Action::Rights(action) => people::rights(action),
         Action::Token(action) => people::token(action),
         Action::Webhook(action) => messages::webhook(action),
+        Action::Service(action) => messages::service(action),
         Action::Notify(action) => messages::notify(action),
         Action::With(with) => repeat::with(with),
     };

@@ -10,13 +10,13 @@ use super::{command, sentence};
 use crate::kernel::Hint;
 use crate::kernel::hint::{
     Action, AuditAction, FsckAction, LocalAction, MigrateAction, NotifyAction, OperationAction, PlaceAction,
-    PlatformAction, RightsAction, RunAction, SetAction, TenantAction, TokenAction, UserAction, WebhookAction,
-    With,
+    PlatformAction, RightsAction, RunAction, ServiceAction, SetAction, TenantAction, TokenAction, UserAction,
+    WebhookAction, With,
 };
 
 /// Every action, with and without what may be missing.
 fn all() -> Vec<Action> {
-    let samples: [fn(bool) -> Vec<Action>; 16] = [
+    let samples: [fn(bool) -> Vec<Action>; 17] = [
         PlatformAction::samples,
         LocalAction::samples,
         FsckAction::samples,
@@ -31,6 +31,7 @@ fn all() -> Vec<Action> {
         RightsAction::samples,
         TokenAction::samples,
         WebhookAction::samples,
+        ServiceAction::samples,
         NotifyAction::samples,
         With::samples,
     ];

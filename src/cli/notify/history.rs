@@ -7,11 +7,13 @@ use super::super::arguments::{PageArgs, word};
 use super::super::iam::RealmArgs;
 use super::super::output::{row, thing};
 use super::super::pages::{self, Found};
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, hint};
 use crate::features::iam::{UserRef, users};
 use crate::features::messages::{self, FailedMessage};
-use crate::features::notifications::{NotificationFilter, NotificationState, NotificationView};
+use crate::features::notifications::{NotificationFilter, NotificationState, NotificationView, suppressions};
 use crate::features::templates::Kind;
+use crate::kernel::Hint;
+use crate::kernel::hint::NotifyAction;
 
 /// Arguments of `nexus notify list`.
 #[derive(Debug, Args)]
@@ -98,7 +100,12 @@ async fn failed(args: &ListArgs, ctx: &Invocation) -> CommandResult {
 
 pub(super) async fn show(args: &OneArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
-    ctx.screen.thing(&messages::show(&mut realm, &ctx.caller(), args.id).await?)?;
+    let shown = messages::show(&mut realm, &ctx.caller(), args.id).await?;
+    ctx.screen.thing(&shown)?;
+    if shown.reason.as_deref().is_some_and(suppressions::is_reason) {
+        let action = NotifyAction::RemoveSuppression(shown.address, realm.place().hinted());
+        ctx.screen.note(&hint::sentence(&Hint::new("to have the address get mail again", action)));
+    }
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,9 @@ mod diff;
 mod history;
 mod input;
 mod preference;
+mod provider;
 mod send;
+mod suppress;
 mod template;
 mod test;
 
@@ -13,7 +15,9 @@ use clap::{Args, Subcommand};
 use super::{CommandResult, Invocation};
 use history::{ListArgs, OneArgs};
 use preference::PreferenceArgs;
+use provider::ProviderArgs;
 use send::SendArgs;
+use suppress::SuppressArgs;
 use template::TemplateArgs;
 use test::TestArgs;
 
@@ -80,6 +84,10 @@ EXAMPLES
     Template(TemplateArgs),
     /// Show and change users' notification preferences
     Preference(PreferenceArgs),
+    /// Show, set, remove and check mail servers of tenants
+    Provider(ProviderArgs),
+    /// List addresses that get no mail, add some, remove some
+    Suppress(SuppressArgs),
 }
 
 /// Runs a verb of `nexus notify`.
@@ -96,5 +104,7 @@ pub async fn run(args: NotifyArgs, ctx: &Invocation) -> CommandResult {
         Verb::Cancel(args) => history::cancel(&args, ctx).await,
         Verb::Template(args) => template::run(args, ctx).await,
         Verb::Preference(args) => preference::run(args, ctx).await,
+        Verb::Provider(args) => provider::run(args, ctx).await,
+        Verb::Suppress(args) => suppress::run(args, ctx).await,
     }
 }

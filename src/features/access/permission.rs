@@ -14,7 +14,7 @@ const MAX_PART: usize = 63;
 
 /// Resources whose permissions are administrative. Migration 20261128050100 of realms lists the same,
 /// but for those that came later.
-const ADMINISTRATIVE: [&str; 13] = [
+const ADMINISTRATIVE: [&str; 14] = [
     "user",
     "role",
     "group",
@@ -28,6 +28,7 @@ const ADMINISTRATIVE: [&str; 13] = [
     "audit",
     "webhook",
     "event",
+    "service",
 ];
 
 /// A permission, e.g. `invoice:create`, or a pattern for several, e.g. `invoice:*`.

@@ -124,7 +124,7 @@ rights! {
 }
 
 /// Permissions of every realm that the platform's built-in roles hold, too: what `iam` asks for.
-pub static IDENTITY: [(&str, &[&str]); 8] = [
+pub static IDENTITY: [(&str, &[&str]); 12] = [
     ("user:read", &[SUPPORT, AUDITOR]),
     ("role:read", &[SUPPORT, AUDITOR]),
     ("group:read", &[SUPPORT, AUDITOR]),
@@ -133,6 +133,10 @@ pub static IDENTITY: [(&str, &[&str]); 8] = [
     ("operator:read", &[SUPPORT, AUDITOR]),
     ("settings:read", &[AUDITOR]),
     ("event:read", &[SUPPORT, AUDITOR]),
+    ("service:read", &[SUPPORT, AUDITOR]),
+    ("service:create", &[]),
+    ("service:delete", &[]),
+    ("service:call", &[]),
 ];
 
 /// Set the platform up, or upgrade it.
@@ -154,6 +158,10 @@ pub static DELIVER: Right =
 pub static DELIVER_WEBHOOKS: Right =
     Right { name: "webhook:deliver", description: "send events to webhooks", roles: None };
 
+/// Say of services whether they answer.
+pub static CALL_SERVICES: Right =
+    Right { name: "service:watch", description: "say of services whether they answer", roles: None };
+
 /// Send a test of mail.
 pub static NOTIFY_TEST: Right =
     Right { name: "notification:test", description: "send a message that tests mail", roles: None };
@@ -163,12 +171,13 @@ mod tests {
     use super::*;
 
     /// The migrations that register permissions of the platform.
-    const SEEDS: [&str; 5] = [
+    const SEEDS: [&str; 6] = [
         include_str!("../../../migrations/20261129080100_platform_rights.sql"),
         include_str!("../../../migrations/20261130130101_token_introspect.sql"),
         include_str!("../../../migrations/20261201031100_jobs.sql"),
         include_str!("../../../migrations/20261201095300_notifications.sql"),
         include_str!("../../../migrations/20261201095110_events.sql"),
+        include_str!("../../../migrations/20261201095600_services.sql"),
     ];
 
     /// The rows that statements of the migrations insert, without what stands around their texts.

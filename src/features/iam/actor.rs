@@ -3,13 +3,16 @@
 //!
 //! Nobody gives, takes or touches what they do not hold themselves.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use crate::features::access::{self, AccessError, Grant, Grants, GrantsCache, UserState, grants_of_user};
+use crate::features::access::{
+    self, AccessError, Grant, Grants, GrantsCache, Permission, UserState, grants_of_user,
+};
 use crate::infra::db::{LazyLease, PgConnection};
 use crate::kernel::{Caller, RealmRef, TenantId, UserId};
 
@@ -24,7 +27,7 @@ pub(super) enum Actor {
         /// An operator in a tenant's realm.
         visitor: bool,
         /// What was asked for so far.
-        asked: BTreeSet<&'static str>,
+        asked: BTreeSet<Cow<'static, str>>,
     },
 }
 
@@ -88,7 +91,7 @@ impl Actor {
     pub(super) fn asked(&self) -> Vec<&str> {
         match self {
             Self::Machine => Vec::new(),
-            Self::User { asked, .. } => asked.iter().copied().collect(),
+            Self::User { asked, .. } => asked.iter().map(AsRef::as_ref).collect(),
         }
     }
 
@@ -100,11 +103,18 @@ impl Actor {
         resource: &Map<String, Value>,
     ) -> Result<(), IamError> {
         let Self::User { grants, asked, .. } = self else { return Ok(()) };
-        asked.insert(permission);
+        asked.insert(Cow::Borrowed(permission));
         if permission.parse().is_ok_and(|permission| grants.can(&permission, resource).is_granted()) {
             return Ok(());
         }
         Err(AccessError::missing(caller, permission).into())
+    }
+
+    /// Whether the caller has a permission, whatever it is about.
+    pub(super) fn may(&mut self, permission: &Permission) -> bool {
+        let Self::User { grants, asked, .. } = self else { return true };
+        asked.insert(Cow::Owned(permission.to_string()));
+        grants.can(permission, &Map::new()).is_granted()
     }
 
     /// Requires that the caller itself holds all that something holds; `facts` are those of the user

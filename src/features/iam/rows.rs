@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::error::IamError;
 use super::realm::{Realm, RealmTx};
 use super::store;
-use crate::features::access::Authorized;
+use crate::features::access::{Authorized, Permission};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, RealmRef};
 
@@ -62,6 +62,11 @@ impl<'a> RowsTx<'a> {
     /// Whether the caller has a permission, whatever it is about.
     pub(in crate::features) fn may(&mut self, permission: &'static str) -> bool {
         self.0.actor.require(self.0.caller, permission, &Map::new()).is_ok()
+    }
+
+    /// Whether the caller has a permission that is known at run time alone, whatever it is about.
+    pub(in crate::features) fn may_named(&mut self, permission: &Permission) -> bool {
+        self.0.actor.may(permission)
     }
 
     /// How many users the realm has, those left out that are deleted.

@@ -268,6 +268,25 @@ pub(super) async fn members_within(
     .await?)
 }
 
+/// Forgets that the addresses of users get no mail.
+async fn forget_suppressions(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.suppressions') is not null")
+        .fetch_one(&mut *realm)
+        .await?;
+    if !is_there {
+        return Ok(());
+    }
+    sqlx::query(
+        "delete from nexus.suppressions using nexus.users
+         where users.id = any($1) and suppressions.address_key = users.email_key",
+    )
+    .persistent(false)
+    .bind(users)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
 /// Forgets what was sent to users, what they want, and their inboxes. What was sent to them and to nobody else is
 /// forgotten with what it said.
 pub(super) async fn forget_notifications(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
@@ -277,6 +296,7 @@ pub(super) async fn forget_notifications(realm: &mut PgConnection, users: &[Uuid
     if !is_there {
         return Ok(());
     }
+    forget_suppressions(realm, users).await?;
     for statement in [
         "delete from nexus.notification_requests where id in (
              select request_id from nexus.notifications where user_id = any($1))

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::error::MessageError;
 use super::text::{self, Links};
 use crate::features::iam::{self, Realm, Rules};
-use crate::features::notifications::{self, Due, Says, inbox};
+use crate::features::notifications::{self, Due, Says, inbox, suppressions};
 use crate::features::outbox::Entry;
+use crate::features::secrets::Secrets;
 use crate::features::templates::{self, Channel, Kind, Rendered, TemplateError};
 use crate::infra::db::{DbError, PgConnection};
 use crate::infra::failpoint;
@@ -27,6 +28,8 @@ pub(super) enum Composed {
     Dropped { why: &'static str },
     /// It waits.
     Later { why: String, pause: Duration },
+    /// Its address gets no such mail: nothing is changed for it.
+    Suppressed { why: String },
     /// It would never become better.
     Failed { why: String },
 }
@@ -38,13 +41,14 @@ pub(super) async fn compose(
     links: &Links,
 ) -> Result<Composed, MessageError> {
     let (rules, place): (_, RealmRef) = (realm.rules().clone(), realm.place().clone());
+    let secrets = realm.secrets();
     let mut tx = realm.anonymous_tx().await?;
     let composed = if entry.kind == notifications::EVENT {
-        notification(&mut tx, &place, entry, links).await?
+        notification(&mut tx, (&place, &secrets), entry, links).await?
     } else {
         of_identity(&mut tx, (&place, &rules), entry, links).await?
     };
-    if matches!(composed, Composed::Nothing { .. }) {
+    if matches!(composed, Composed::Nothing { .. } | Composed::Suppressed { .. }) {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(composed);
     }
@@ -61,24 +65,28 @@ async fn of_identity(
     let Some(message) = iam::account_message(tx, rules, entry).await? else {
         return Ok(Composed::Nothing { why: "its user changed: there is nothing to say any more" });
     };
+    if let Some(why) = suppressions::stopping(tx, &message.to, false).await? {
+        return Ok(Composed::Suppressed { why });
+    }
     let Ok(kind) = message.message.kind().parse::<Kind>() else {
         return Ok(Composed::Failed { why: "its kind is none".to_owned() });
     };
     let languages: Vec<&str> = message.languages.iter().map(String::as_str).collect();
     let chosen = templates::choose(tx, place.id, (&kind, Channel::Email), &languages).await?;
     let said = said(chosen.render(&kind, &links.values(place, &message)).await)?;
-    Ok(mail(entry, links, &message.to, said))
+    Ok(mail(entry, links, (&message.to, None), said))
 }
 
 async fn notification(
     tx: &mut PgConnection,
-    place: &RealmRef,
+    (place, secrets): (&RealmRef, &Secrets),
     entry: &Entry,
     links: &Links,
 ) -> Result<Composed, MessageError> {
     let due = match notifications::due(tx, entry.id).await? {
         Due::Dropped { why } => return Ok(Composed::Dropped { why }),
         Due::Broken { why } => return Ok(Composed::Failed { why: why.to_owned() }),
+        Due::Suppressed { why } => return Ok(Composed::Suppressed { why }),
         Due::Later { why, pause } => return Ok(Composed::Later { why, pause }),
         Due::Now(due) => due,
     };
@@ -95,7 +103,16 @@ async fn notification(
         }
     };
     match (due.channel, said) {
-        (Channel::Email, said) => Ok(mail(entry, links, &due.to, said)),
+        (Channel::Email, said) => {
+            let whom = (due.user, due.to.as_str());
+            let token = notifications::unsubscribe_token(secrets, place.id, whom, &due.kind);
+            let url = token.map(|token| links.unsubscribe(&token));
+            let said = said.map(|said| match &url {
+                Some(url) => text::with_link(said, url),
+                None => said,
+            });
+            Ok(mail(entry, links, (&due.to, url.as_deref()), said))
+        }
         (Channel::Inbox, Ok(said)) => {
             inbox::deliver(tx, entry.id, &due, &said).await?;
             failpoint::pass(|| "notification.inbox.written".to_owned()).await;
@@ -113,8 +130,14 @@ fn said(rendered: Result<Rendered, TemplateError>) -> Result<Result<Rendered, St
     }
 }
 
-fn mail(entry: &Entry, links: &Links, to: &str, said: Result<Rendered, String>) -> Composed {
-    let written = said.and_then(|said| links.message(entry, to, &said).map_err(|error| error.to_string()));
+fn mail(
+    entry: &Entry,
+    links: &Links,
+    (to, unsubscribe): (&str, Option<&str>),
+    said: Result<Rendered, String>,
+) -> Composed {
+    let written = said
+        .and_then(|said| links.message(entry, (to, unsubscribe), &said).map_err(|error| error.to_string()));
     match written {
         Ok(mail) => Composed::Mail(Box::new(mail)),
         Err(why) => Composed::Failed { why: super::without(&why, to) },

@@ -26,7 +26,7 @@ pub use text::Links;
 use crate::features::access::{self, rights};
 use crate::features::iam::Realm;
 use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority};
-use crate::features::notifications::EVENT;
+use crate::features::notifications::{EVENT, suppressions};
 use crate::features::outbox::Entry;
 use crate::features::templates::Kind;
 use crate::infra::db::{DbError, LazyLease};
@@ -146,7 +146,9 @@ pub async fn write(
         Composed::Later { why, pause } => {
             (MessageState::Deferred, Some(why.clone()), JobEnd::Postpone { why, pause })
         }
-        Composed::Failed { why } => (MessageState::Failed, Some(why.clone()), JobEnd::GiveUp { why }),
+        Composed::Suppressed { why } | Composed::Failed { why } => {
+            (MessageState::Failed, Some(why.clone()), JobEnd::GiveUp { why })
+        }
     };
     store::put(realm.control().await?, &this, (state, why.as_deref())).await?;
     Ok(Writing::Ended(end))
@@ -193,7 +195,7 @@ async fn to_folder(
     written.map_err(|_| MessageError::Stopped)??;
     failpoint::pass(|| "message.file.written".to_owned()).await;
     store::put(control.get().await?, this, (MessageState::Sent, None)).await?;
-    Ok(Sent { end: JobEnd::Done, file: Some(path) })
+    Ok(Sent::Ended { end: JobEnd::Done, file: Some(path) })
 }
 
 /// That it is on its way is written once the server has taken sender and recipient, and before the message itself.
@@ -213,7 +215,7 @@ async fn to_server(
         Ok(outcome) => outcome,
         Err(MessageError::Elsewhere) => {
             let why = "another process has sent it, or is about to".to_owned();
-            return Ok(Sent { end: JobEnd::Retry { why }, file: None });
+            return Ok(Sent::Ended { end: JobEnd::Retry { why }, file: None });
         }
         Err(error) => {
             // Nothing went out; that it is on its way may be written all the same, if only the answer was lost.
@@ -226,6 +228,9 @@ async fn to_server(
     let words = without(&without(&outcome.words(), mail.to.as_str()), &smtp::wire_address(&mail.to));
     let why =
         if matches!(outcome, Outcome::Unknown(_)) { format!("it may have arrived: {words}") } else { words };
+    if outcome.is_no_mailbox() {
+        return Ok(Sent::NoMailbox { why });
+    }
     let (state, end) = match outcome {
         Outcome::Sent(_) => (MessageState::Sent, JobEnd::Done),
         Outcome::Refused(_) => (MessageState::Failed, JobEnd::GiveUp { why: why.clone() }),
@@ -235,7 +240,25 @@ async fn to_server(
     };
     record_outcome(control, this, begun, (state, &why)).await?;
     failpoint::pass(|| "message.recorded".to_owned()).await;
-    Ok(Sent { end, file: None })
+    Ok(Sent::Ended { end, file: None })
+}
+
+/// Records that a server knows no mailbox of a message's address, which gets no mail from now on. In this order: where
+/// a process ends in between, the message is found to be suppressed.
+///
+/// # Errors
+/// For all but who holds the platform's credentials; the realm's and the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(crate) async fn record_bounce(
+    realm: &mut Realm,
+    caller: &Caller,
+    (message, why): (&Written, String),
+) -> Result<JobEnd, MessageError> {
+    access::authorize_machine(caller, &rights::DELIVER)?;
+    suppressions::bounced(realm, caller, &message.mail.to).await?;
+    failpoint::pass(|| "message.suppressed".to_owned()).await;
+    store::put(realm.control().await?, &message.this, (MessageState::Failed, Some(&why))).await?;
+    Ok(JobEnd::GiveUp { why })
 }
 
 /// Records what came of a message. A database that is away for some seconds makes nothing unknown.

@@ -50,10 +50,14 @@ pub enum Writing {
 
 /// What came of the sending of a message.
 #[derive(Debug)]
-pub struct Sent {
-    pub end: JobEnd,
-    /// The file that it is in, in place of being sent.
-    pub file: Option<PathBuf>,
+pub enum Sent {
+    Ended {
+        end: JobEnd,
+        /// The file that it is in, in place of being sent.
+        file: Option<PathBuf>,
+    },
+    /// The server said that there is no such mailbox. Nothing is recorded yet.
+    NoMailbox { why: String },
 }
 
 /// How a message stands. One whose job was not begun yet has no row.

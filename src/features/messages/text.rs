@@ -17,6 +17,8 @@ use crate::kernel::{Email, MailAddress, RealmRef};
 pub struct Links {
     /// The address of the app, without a slash at its end; `{tenant}` in it stands for a tenant's slug.
     base: String,
+    /// The address of the API, without a slash at its end.
+    api: String,
     from: MailAddress,
     reply_to: Option<MailAddress>,
 }
@@ -54,8 +56,20 @@ pub(super) fn values(place: &RealmRef, kind: &str, (name, address): (&str, &str)
 impl Links {
     /// Of an app's address, in messages from somebody.
     #[must_use]
-    pub fn of(base: &str, from: MailAddress, reply_to: Option<MailAddress>) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), from, reply_to }
+    pub fn of((base, api): (&str, &str), from: MailAddress, reply_to: Option<MailAddress>) -> Self {
+        let plain = |url: &str| url.trim_end_matches('/').to_owned();
+        Self { base: plain(base), api: plain(api), from, reply_to }
+    }
+
+    /// The same in messages from somebody else.
+    #[must_use]
+    pub fn in_the_name_of(&self, from: MailAddress, reply_to: Option<MailAddress>) -> Self {
+        Self { from, reply_to, ..self.clone() }
+    }
+
+    /// Where a recipient unsubscribes.
+    pub(super) fn unsubscribe(&self, token: &str) -> String {
+        format!("{}/notifications/unsubscribe?token={token}", self.api)
     }
 
     /// What lets in stands behind the '#': no browser sends that to a server, and no log or scanner of mail that
@@ -78,8 +92,21 @@ impl Links {
         values
     }
 
-    /// The whole message, with its headers.
-    pub(super) fn message(&self, entry: &Entry, to: &str, said: &Rendered) -> Result<Outgoing, TextError> {
+    /// The whole message, with its headers; `unsubscribe`: where its recipient does that.
+    pub(super) fn message(
+        &self,
+        entry: &Entry,
+        (to, unsubscribe): (&str, Option<&str>),
+        said: &Rendered,
+    ) -> Result<Outgoing, TextError> {
+        // RFC 3834, section 5: no answer from a program.
+        let mut headers = vec![("Auto-Submitted", "auto-generated")];
+        let link = unsubscribe.map(|url| format!("<{url}>"));
+        if let Some(link) = &link {
+            // RFC 8058, section 3.1.
+            headers.push(("List-Unsubscribe", link));
+            headers.push(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+        }
         let message = NewMessage {
             id: &entry.id.to_string(),
             at: SystemTime::from(entry.at),
@@ -89,11 +116,28 @@ impl Links {
             subject: &said.subject,
             text: &said.text,
             html: said.html.as_deref(),
-            // RFC 3834, section 5: no answer from a program.
-            headers: &[("Auto-Submitted", "auto-generated")],
+            headers: &headers,
         };
         Ok(message.build()?)
     }
+}
+
+/// The same with a link at its end by which its recipient unsubscribes, in each part that does not have it.
+pub(super) fn with_link(said: Rendered, url: &str) -> Rendered {
+    let Rendered { subject, mut text, mut html } = said;
+    if !text.contains(url) {
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        text = format!("{text}{end}\n-- \nUnsubscribe: {url}\n");
+    }
+    if let Some(html) = html.as_mut().filter(|html| !html.contains(url)) {
+        let link = format!(
+            "<p><a href=\"{}\">Unsubscribe</a></p>",
+            url.replace('&', "&amp;").replace('"', "&quot;")
+        );
+        let at = html.rfind("</body>").unwrap_or(html.len());
+        html.insert_str(at, &link);
+    }
+    Rendered { subject, text, html }
 }
 
 fn within(hours: u64) -> String {
@@ -115,13 +159,13 @@ mod tests {
     use crate::kernel::TenantId;
 
     fn links(base: &str) -> Links {
-        Links::of(base, "Nexus <nexus@localhost.localdomain>".parse().unwrap(), None)
+        Links::of((base, "https://api.example"), "Nexus <nexus@localhost.localdomain>".parse().unwrap(), None)
     }
 
     fn written(to: &str, said: &Rendered) -> Result<String, TextError> {
         let at = OffsetDateTime::UNIX_EPOCH;
         let entry = Entry { id: Uuid::nil(), kind: "mail.invitation".to_owned(), payload: json!({}), at };
-        let mail = links("https://x.example").message(&entry, to, said)?;
+        let mail = links("https://x.example").message(&entry, (to, None), said)?;
         Ok(String::from_utf8(mail.content).unwrap())
     }
 
@@ -158,6 +202,16 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_link_to_unsubscribe_is_in_each_part_once() {
+        let html = Some("<html><body><p>Hi</p></body></html>".to_owned());
+        let said = Rendered { subject: "Hi".to_owned(), text: "Hi".to_owned(), html };
+        let with = with_link(with_link(said, "https://x.example/?token=a"), "https://x.example/?token=a");
+        assert_eq!(with.text, "Hi\n\n-- \nUnsubscribe: https://x.example/?token=a\n");
+        let link = "<a href=\"https://x.example/?token=a\">Unsubscribe</a>";
+        assert_eq!(with.html.unwrap(), format!("<html><body><p>Hi</p><p>{link}</p></body></html>"));
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use super::error::NotificationsError;
 use super::model::NotificationPriority;
 use super::preferences;
 use super::store::{self, DueRow};
+use super::suppressions;
 use crate::features::iam::people;
 use crate::features::templates::{Channel, Kind};
 use crate::infra::db::PgConnection;
@@ -20,6 +21,8 @@ pub(in crate::features) enum Due {
     Dropped { why: &'static str },
     /// It cannot be sent.
     Broken { why: &'static str },
+    /// Its address gets no such mail.
+    Suppressed { why: String },
     /// It is looked at again after a time.
     Later { why: String, pause: Duration },
     /// It is sent.
@@ -78,6 +81,11 @@ pub(in crate::features) async fn due(realm: &mut PgConnection, id: Uuid) -> Resu
             (person.name, person.email, person.language)
         }
     };
+    if row.channel == Channel::Email
+        && let Some(why) = suppressions::stopping(realm, &to, true).await?
+    {
+        return Ok(Due::Suppressed { why });
+    }
     Ok(Due::Now(Box::new(DueNotification {
         kind,
         channel: row.channel,

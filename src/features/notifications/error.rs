@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use crate::features::access::AccessError;
+use crate::features::audit::AuditError;
 use crate::features::iam::IamError;
+use crate::features::secrets::SecretsError;
 use crate::features::templates::TemplateError;
 use crate::infra::db::DbError;
 use crate::infra::smtp::MessageError;
@@ -75,6 +77,35 @@ pub enum NotificationsError {
     #[hint("see which there are" => NotifyAction::List(at.clone()))]
     #[details(id)]
     NotFound { id: Uuid, at: InRealm },
+    /// Nothing stops mail to an address.
+    #[error("no suppression of {of} in this realm")]
+    #[failure(NotFound, "suppression_not_found")]
+    #[hint("see which there are" => NotifyAction::ListSuppressions(at.clone()))]
+    #[details(of)]
+    NoSuppression { of: String, at: InRealm },
+    /// A mail server cannot be used as it is given.
+    #[error("the mail server cannot be used: {reason}")]
+    #[failure(Invalid, "mail_provider_invalid")]
+    #[details(reason)]
+    Provider { reason: String },
+    /// The tenant has no mail server of its own.
+    #[error("the tenant has no mail server of its own: its mail goes by the platform's")]
+    #[failure(NotFound, "mail_provider_not_found")]
+    #[hint("set one" => NotifyAction::SetProvider(at.clone()))]
+    NoProvider { at: InRealm },
+    /// The platform's mail server is in the settings.
+    #[error("only tenants have mail servers of their own")]
+    #[failure(Invalid, "mail_provider_of_platform")]
+    #[hint("that of the platform is set under [context.NAME.mail] in nexus.toml")]
+    PlatformProvider,
+    /// The tenant's secrets.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The audit log.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Audit(#[from] AuditError),
     /// What is asked for cannot be done as it is written.
     #[error("{reason}")]
     #[failure(Invalid, "notification_invalid")]

@@ -1,5 +1,6 @@
 //! The server that mail is handed to, and whom it is from.
 
+use crate::infra::outbound::Policy;
 use crate::infra::smtp::{Deadlines, SmtpClient, SmtpServer};
 use crate::kernel::MailAddress;
 
@@ -19,5 +20,16 @@ impl Mailer {
     #[must_use]
     pub fn new(server: SmtpServer, from: MailAddress, reply_to: Option<MailAddress>) -> Self {
         Self { client: SmtpClient::new(server, Deadlines::SENDING, CONNECTIONS), from, reply_to }
+    }
+
+    /// The same for a server that a tenant named.
+    #[must_use]
+    pub fn guarded(
+        server: SmtpServer,
+        from: MailAddress,
+        reply_to: Option<MailAddress>,
+        policy: Policy,
+    ) -> Self {
+        Self { client: SmtpClient::guarded(server, Deadlines::SENDING, CONNECTIONS, policy), from, reply_to }
     }
 }

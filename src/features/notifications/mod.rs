@@ -1,5 +1,6 @@
 //! Notifications: what apps have sent to people ([`send`]), what people want of it ([`preferences`]), and their inbox
-//! ([`inbox`]). Also the mail server of the settings ([`Mailer`]), and a test of it ([`test`]) that says at which step
+//! ([`inbox`]), which addresses get no mail ([`suppressions`]), and tenants' own
+//! mail servers ([`provider`]). Also the mail server of the settings ([`Mailer`]), and a test of it ([`test`]) that says at which step
 //! mail stops and what to do.
 //!
 //! A process feature. A request writes rows and events; `relay` makes jobs of those, and `messages` asks here what is
@@ -14,10 +15,13 @@ pub mod inbox;
 mod mailer;
 mod model;
 mod preferences;
+pub mod provider;
 mod quiet;
 mod send;
 mod service;
 mod store;
+pub mod suppressions;
+mod unsubscribe;
 mod views;
 
 use uuid::Uuid;
@@ -37,6 +41,8 @@ pub use quiet::QuietHours;
 pub(in crate::features) use send::{EVENT, facts};
 pub use send::{MOST_RECIPIENTS, send};
 pub use service::{MailTest, test};
+pub(in crate::features) use unsubscribe::token as unsubscribe_token;
+pub use unsubscribe::{tenant_of, unsubscribe};
 pub use views::{
     CertificateView, MailTestView, NotificationFilter, NotificationState, NotificationView, ReplyView,
     StepView,

@@ -94,6 +94,16 @@ types! {
         ! group "group" Text "its name before",
         ? name "name" Text "its name from now on, where it was renamed",
     }
+    "notification.suppression_created" 1 "notification:read" "an address was suppressed: mail to it is stopped" ["suppression.create"] {
+        ! suppression_id "suppression" Id "the suppression's id",
+        ! scope "scope" Text "which mail is stopped: bulk or all",
+        ! reason "reason" Text "why: hard_bounce, complaint, unsubscribe or manual",
+    }
+    "notification.suppression_deleted" 1 "notification:read" "a suppression was removed: mail to its address is sent again" ["suppression.delete"] {
+        ! suppression_id "suppression" Id "the suppression's id",
+        ! scope "scope" Text "which mail was stopped: bulk or all",
+        ! reason "reason" Text "why it was: hard_bounce, complaint, unsubscribe or manual",
+    }
     "role.created" 1 "role:read" "a role was created" ["role.create"] {
         ! role "role" Text "its name",
     }
@@ -188,6 +198,8 @@ pub(super) const ACTIONS_WITHOUT_EVENT: &[&str] = &[
     "file.refuse",
     "file.renew",
     "file.sweep",
+    "mail_provider.remove",
+    "mail_provider.set",
     "notification.cancel",
     "notification.retry",
     "notification.send",
@@ -211,6 +223,8 @@ pub(super) const ACTIONS_WITHOUT_EVENT: &[&str] = &[
     "user.register",
     "user.sign_in",
     "user.sign_out",
+    "service.register",
+    "service.remove",
     "webhook.create",
     "webhook.delete",
     "webhook.disable",

@@ -244,7 +244,7 @@ mod tests {
         "ask(realm, email, (",
     ];
     /// The same in features that have no log of their own: what they write otherwise is in the platform's.
-    const MARKS_OF_ROWS: [&str; 3] = ["work.note(", "work.note_on(", "end_in_realm("];
+    const MARKS_OF_ROWS: [&str; 4] = ["work.note(", "work.note_on(", "end_in_realm(", "Some(Noted {"];
 
     /// Texts of the code that look like actions, where rows of logs are written.
     fn actions_below(folder: &std::path::Path, marks: &[&str], found: &mut BTreeSet<String>) {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     /// Texts of that form that are no actions of a realm's log: names of failpoints, and actions of the platform's.
-    const NO_ACTIONS: [&str; 17] = [
+    const NO_ACTIONS: [&str; 18] = [
         "custom_field.cleared",
         "files.found",
         "files.marked",
@@ -287,6 +287,7 @@ mod tests {
         "notification.send.commit",
         "refresh.exchange.after",
         "refresh.exchange.before",
+        "smtp.acme.example",
         "token.mint",
         "token.revoke",
         "user.create.batch",

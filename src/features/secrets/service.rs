@@ -50,6 +50,12 @@ impl Secrets {
         RecordKey::new(self.master.derive("marks"))
     }
 
+    /// A key for links by which people unsubscribe.
+    #[must_use]
+    pub fn unsubscribe_key(&self) -> RecordKey {
+        RecordKey::new(self.master.derive("unsubscribe"))
+    }
+
     /// The master key in use; no secret.
     #[must_use]
     pub fn master_id(&self) -> &MasterKeyId {

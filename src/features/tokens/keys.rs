@@ -49,7 +49,7 @@ impl Signer<'_> {
         if self.realms.is_some() { Purpose::Development } else { Purpose::Platform }
     }
 
-    fn among(self, rows: Vec<KeyView>) -> Option<KeyView> {
+    pub(super) fn among(self, rows: Vec<KeyView>) -> Option<KeyView> {
         rows.into_iter().find(|row| self.is(row))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -191,7 +192,16 @@ pub(super) fn texts(permissions: &[Permission]) -> Vec<String> {
 /// # Errors
 /// [`TokenError::Request`] when the token is longer than any that is accepted.
 pub(super) fn sign(claims: &Claims, key: &SigningKey) -> Result<SecretString, TokenError> {
-    let token = jwt::signed(claims, key)?;
+    sign_claims(jwt::TYPE, claims, key)
+}
+
+/// The same, for claims of another kind.
+pub(super) fn sign_claims(
+    kind: &str,
+    claims: &impl Serialize,
+    key: &SigningKey,
+) -> Result<SecretString, TokenError> {
+    let token = jwt::signed_as(kind, claims, key)?;
     if token.len() > jwt::MAX_BYTES {
         let why = format!("the token would have {} bytes, more than 8 KiB", token.len());
         return Err(TokenError::Request(why));

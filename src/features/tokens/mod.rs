@@ -10,6 +10,7 @@ mod api_keys;
 mod claims;
 mod error;
 mod examine;
+mod for_service;
 mod inspect;
 mod introspect;
 mod issued;
@@ -41,6 +42,7 @@ pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SK
 pub use error::TokenError;
 pub use examine::SigningFlaw;
 pub(in crate::features) use examine::examine;
+pub(in crate::features) use for_service::ServiceToken;
 pub use inspect::{Inspected, Problem, inspect};
 pub use introspect::Introspector;
 pub use issued::{ISSUE_TIME, IssueTime};

@@ -250,21 +250,7 @@ pub async fn rotate(
 /// Without `webhook:update`; [`WebhookError::NotFound`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn enable(realm: &mut Realm, caller: &Caller, id: WebhookId) -> Result<Webhook, WebhookError> {
-    let tenant = realm.place().id;
-    let mut work = realm.change(caller).await?;
-    let at = authorize(&mut work, "webhook:update")?;
-    let (is_dry_run, proof) = (work.is_dry_run(), work.proof());
-    let mut tx = transaction(work.control().await?).await?;
-    let old = lock(&mut tx, (at, id), &Expected::Any).await?;
-    if old.state == WebhookState::Active {
-        tx.rollback().await?;
-        return Ok(old);
-    }
-    let view = store::enable(&mut tx, id).await?;
-    let noted = Noted { tenant, action: "webhook.enable", detail: json!({ "webhook": id }) };
-    end(tx, (&proof, is_dry_run), &noted).await?;
-    end_in_realm(work, noted).await?;
-    Ok(view)
+    switch(realm, caller, (id, WebhookState::Active)).await
 }
 
 /// Has no events sent until it is enabled. What waits is not sent, but can be replayed then.
@@ -273,19 +259,35 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, id: WebhookId) -> Result
 /// Without `webhook:update`; [`WebhookError::NotFound`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn disable(realm: &mut Realm, caller: &Caller, id: WebhookId) -> Result<Webhook, WebhookError> {
+    switch(realm, caller, (id, WebhookState::Disabled)).await
+}
+
+async fn switch(
+    realm: &mut Realm,
+    caller: &Caller,
+    (id, to): (WebhookId, WebhookState),
+) -> Result<Webhook, WebhookError> {
     let tenant = realm.place().id;
     let mut work = realm.change(caller).await?;
     let at = authorize(&mut work, "webhook:update")?;
     let (is_dry_run, proof) = (work.is_dry_run(), work.proof());
     let mut tx = transaction(work.control().await?).await?;
     let old = lock(&mut tx, (at, id), &Expected::Any).await?;
-    if old.state == WebhookState::Disabled {
+    if old.state == to {
         tx.rollback().await?;
         return Ok(old);
     }
-    let view = store::disable(&mut tx, id, DisabledReason::Request).await?;
-    let detail = json!({ "webhook": id, "reason": DisabledReason::Request });
-    let noted = Noted { tenant, action: "webhook.disable", detail };
+    let (view, action, detail) = match to {
+        WebhookState::Active => {
+            (store::enable(&mut tx, id).await?, "webhook.enable", json!({ "webhook": id }))
+        }
+        WebhookState::Disabled => {
+            let reason = DisabledReason::Request;
+            let detail = json!({ "webhook": id, "reason": reason });
+            (store::disable(&mut tx, id, reason).await?, "webhook.disable", detail)
+        }
+    };
+    let noted = Noted { tenant, action, detail };
     end(tx, (&proof, is_dry_run), &noted).await?;
     end_in_realm(work, noted).await?;
     Ok(view)

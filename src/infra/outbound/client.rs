@@ -57,13 +57,31 @@ pub struct PostRequest<'a> {
     pub body: Bytes,
 }
 
+/// How an answer is read whose body is what was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// How long all may take, from the look for the address to the last byte.
+    pub within: Duration,
+    /// Most bytes of the body; more are a failure.
+    pub most: usize,
+}
+
+/// What is kept of an answer's body.
+#[derive(Debug, Clone, Copy)]
+enum Keeps {
+    /// The first bytes, as far as they come.
+    Beginning,
+    /// All, and not more than so many.
+    Whole(usize),
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
     /// When it may be asked again, where the answer says so.
     pub retry_after: Option<Duration>,
-    /// At most the first [`MOST_KEPT`] bytes.
+    /// At most the first [`MOST_KEPT`] bytes, unless more was asked for.
     pub body: Vec<u8>,
 }
 
@@ -104,15 +122,31 @@ impl Outbound {
     pub async fn post(&self, request: PostRequest<'_>) -> Exchange {
         let mut trace = Trace::new();
         let since = Instant::now();
-        let sending = self.send(request, since, &mut trace);
+        let sending = self.send((request, Keeps::Beginning), since, &mut trace);
         let answer = timeout_at(since + WHOLE_TIMEOUT, sending).await;
         let answer = answer.unwrap_or(Err(OutboundError::Timeout(WHOLE_TIMEOUT.as_secs())));
         Exchange { steps: trace.steps, took: since.elapsed(), answer }
     }
 
-    async fn send(
+    /// Posts something, once, and reads the whole answer.
+    ///
+    /// # Errors
+    /// Where there is none within the time, or it is too large.
+    pub async fn post_and_read(
         &self,
         request: PostRequest<'_>,
+        reading: Reading,
+    ) -> Result<Answer, OutboundError> {
+        let since = Instant::now();
+        let mut trace = Trace::new();
+        let sending = self.send((request, Keeps::Whole(reading.most)), since, &mut trace);
+        let answer = timeout_at(since + reading.within, sending).await;
+        answer.unwrap_or(Err(OutboundError::Timeout(reading.within.as_secs())))
+    }
+
+    async fn send(
+        &self,
+        (request, keeps): (PostRequest<'_>, Keeps),
         since: Instant,
         trace: &mut Trace,
     ) -> Result<Answer, OutboundError> {
@@ -126,7 +160,7 @@ impl Outbound {
         trace.end(OutboundStep::Connect, peer.into_iter().collect(), None);
         let stream = stream?;
         if !request.url.is_https() {
-            return exchange(request, stream, trace).await;
+            return exchange((request, keeps), stream, trace).await;
         }
         let host = request.url.host();
         let stream = timeout_at(limit, self.trust.begin(&host, stream)).await.unwrap_or_else(|_| Err(late()));
@@ -136,7 +170,7 @@ impl Outbound {
             Vec::new(),
             version.map(|version| format!("{version:?}").replace("v1_", " 1.")),
         );
-        exchange(request, stream?, trace).await
+        exchange((request, keeps), stream?, trace).await
     }
 
     /// The addresses of a host: looked up once, and each of them checked.
@@ -169,7 +203,11 @@ async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, OutboundE
 }
 
 /// Sends the request, and reads the answer as far as it is kept. An answer that leads elsewhere is an answer.
-async fn exchange<S>(request: PostRequest<'_>, stream: S, trace: &mut Trace) -> Result<Answer, OutboundError>
+async fn exchange<S>(
+    (request, keeps): (PostRequest<'_>, Keeps),
+    stream: S,
+    trace: &mut Trace,
+) -> Result<Answer, OutboundError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -180,7 +218,10 @@ where
     let said = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = said.and_then(|text| pause(text.trim(), SystemTime::now()));
     let status = answer.status().as_u16();
-    let body = kept(answer.into_body()).await;
+    let body = match keeps {
+        Keeps::Beginning => kept(answer.into_body()).await,
+        Keeps::Whole(most) => whole_body(answer.into_body(), most).await?,
+    };
     trace.end(OutboundStep::Answer, Vec::new(), Some(format!("{} bytes", body.len())));
     Ok(Answer { status, retry_after, body })
 }
@@ -225,6 +266,20 @@ async fn kept(mut body: Incoming) -> Vec<u8> {
     };
     let _ = timeout(BODY_TIMEOUT, reading).await;
     kept
+}
+
+/// A body from its beginning to its end.
+async fn whole_body(mut body: Incoming, most: usize) -> Result<Vec<u8>, OutboundError> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| OutboundError::NoAnswer(whole(&error)))?;
+        let data = frame.into_data().unwrap_or_default();
+        if all.len() + data.len() > most {
+            return Err(OutboundError::TooLarge(most));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
 }
 
 /// What `Retry-After` says (RFC 9110, section 10.2.3): seconds, or a moment.

@@ -32,6 +32,8 @@ pub enum OutboundError {
     Timeout(u64),
     #[error("no answer that can be read: {0}")]
     NoAnswer(String),
+    #[error("its answer has more than {0} bytes")]
+    TooLarge(usize),
 }
 
 impl OutboundError {

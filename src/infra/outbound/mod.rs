@@ -13,7 +13,7 @@ mod resolver;
 mod steps;
 mod tls;
 
-pub use client::{Answer, Exchange, MOST_KEPT, Outbound, PostRequest};
+pub use client::{Answer, Exchange, MOST_KEPT, Outbound, PostRequest, Reading};
 pub use error::OutboundError;
 pub use policy::{OutboundUrl, Policy};
 pub use resolver::{Resolve, SystemResolver};

@@ -147,6 +147,12 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether an address may be connected to; `usual`: in a way in which public ones may be.
+    #[must_use]
+    pub fn allows(&self, ip: IpAddr, usual: bool) -> bool {
+        self.is_allowed(ip) || (usual && is_global(ip))
+    }
+
     fn is_allowed(&self, ip: IpAddr) -> bool {
         self.allowed.iter().any(|net| net.contains(&meant(ip)))
     }

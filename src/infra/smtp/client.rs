@@ -12,6 +12,7 @@ use super::outcome::{Outcome, Stop, Why};
 use super::steps::{Step, StepTaken, Trace};
 use super::tls::Trust;
 use super::{Deadlines, SmtpServer};
+use crate::infra::outbound::Policy;
 use crate::settings::SmtpTls;
 
 /// How long a connection is kept without use: servers close theirs after a few minutes, some sooner.
@@ -29,6 +30,8 @@ pub struct SmtpClient {
 struct Shared {
     server: SmtpServer,
     deadlines: Deadlines,
+    /// Which addresses may be connected to; none: any.
+    policy: Option<Policy>,
     trust: OnceCell<Trust>,
     /// Those that nobody uses, the one used last at the end.
     idle: Mutex<Vec<(Connection, Instant)>>,
@@ -40,8 +43,22 @@ impl SmtpClient {
     /// Nothing is connected before the first message. `connections`: the most at a time.
     #[must_use]
     pub fn new(server: SmtpServer, deadlines: Deadlines, connections: usize) -> Self {
+        Self::with(server, deadlines, (connections, None))
+    }
+
+    /// The same for a server that a customer names.
+    #[must_use]
+    pub fn guarded(server: SmtpServer, deadlines: Deadlines, connections: usize, policy: Policy) -> Self {
+        Self::with(server, deadlines, (connections, Some(policy)))
+    }
+
+    fn with(
+        server: SmtpServer,
+        deadlines: Deadlines,
+        (connections, policy): (usize, Option<Policy>),
+    ) -> Self {
         let (trust, idle, room) = (OnceCell::new(), Mutex::default(), Semaphore::new(connections.max(1)));
-        Self { shared: Arc::new(Shared { server, deadlines, trust, idle, room }) }
+        Self { shared: Arc::new(Shared { server, deadlines, policy, trust, idle, room }) }
     }
 
     /// The server.
@@ -133,8 +150,8 @@ impl SmtpClient {
             SmtpTls::None => None,
             _ => Some(self.trust().await.map_err(|why| Stop::new(Step::Tls, why))?),
         };
-        let Shared { server, deadlines, .. } = &*self.shared;
-        Opening { server, deadlines: *deadlines, trust }.open(trace).await
+        let Shared { server, deadlines, policy, .. } = &*self.shared;
+        Opening { server, deadlines: *deadlines, policy: policy.as_ref(), trust }.open(trace).await
     }
 
     async fn trust(&self) -> Result<&Trust, Why> {

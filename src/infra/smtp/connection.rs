@@ -8,11 +8,13 @@ use tokio::time::timeout;
 
 use super::auth;
 use super::dialogue::{Dialogue, Wire, words};
+use super::guard::require_allowed;
 use super::outcome::{Stop, Why};
 use super::reply::{Redactor, Reply};
 use super::steps::{Step, StepDetail, Trace};
 use super::tls::Trust;
 use super::{Deadlines, SmtpServer};
+use crate::infra::outbound::Policy;
 use crate::settings::SmtpTls;
 use crate::settings::mail::bare_host;
 
@@ -34,6 +36,8 @@ pub(super) struct Connection {
 pub(super) struct Opening<'a> {
     pub(super) server: &'a SmtpServer,
     pub(super) deadlines: Deadlines,
+    /// Which addresses may be connected to; none: any.
+    pub(super) policy: Option<&'a Policy>,
     /// Whom to trust; `None` where nothing is encrypted.
     pub(super) trust: Option<&'a Trust>,
 }
@@ -77,7 +81,7 @@ impl Opening<'_> {
 
     async fn connect(&self, trace: &mut Trace) -> Result<TcpStream, Stop> {
         let since = Instant::now();
-        let found = self.addresses().await;
+        let found = self.addresses().await.and_then(|addresses| self.allowed(addresses));
         trace.add(Step::Lookup, since, || match &found {
             Ok(addresses) => StepDetail::Addresses(addresses.iter().map(SocketAddr::ip).collect()),
             Err(_) => StepDetail::Nothing,
@@ -93,6 +97,15 @@ impl Opening<'_> {
         // Commands are short, and each is waited for.
         let _ = stream.set_nodelay(true);
         Ok(stream)
+    }
+
+    /// The addresses, each of which may be connected to.
+    fn allowed(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Why> {
+        if let Some(policy) = self.policy {
+            let all: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
+            require_allowed(policy, (self.server.port, self.server.tls), &all)?;
+        }
+        Ok(addresses)
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, Why> {

@@ -13,6 +13,7 @@ mod auth;
 mod client;
 mod connection;
 mod dialogue;
+mod guard;
 mod message;
 mod outcome;
 mod reply;
@@ -28,6 +29,7 @@ use crate::settings::SmtpTls;
 
 pub use client::SmtpClient;
 pub use dialogue::CONNECTION_REFUSED;
+pub use guard::require_allowed;
 pub use message::{MessageError, NewMessage, Outgoing};
 pub use outcome::{BadCertificate, Outcome, Stop, Why};
 pub use reply::{Enhanced, Reply};

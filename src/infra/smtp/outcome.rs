@@ -40,6 +40,8 @@ pub enum Why {
     Io(String),
     /// The name has no address.
     NoAddress,
+    /// Whoever named the server may not have it connected to.
+    NotAllowed(&'static str),
     /// What came is no answer of SMTP; the first of it.
     NotSmtp(String),
     /// What came is TLS, and plain text was expected.
@@ -112,6 +114,14 @@ impl Outcome {
         self.reply()?.enhanced
     }
 
+    /// Whether the server said for good that the address has no mailbox (RFC 3463, section 3.2; RFC 7505, section 5.2).
+    /// What it says of its rules, of a full mailbox, or without an enhanced code is not that.
+    #[must_use]
+    pub fn is_no_mailbox(&self) -> bool {
+        let Self::Refused(Stop { step: Step::Rcpt, .. }) = self else { return false };
+        matches!(self.enhanced(), Some(Enhanced(5, 1, 1 | 10)))
+    }
+
     /// In words, for a record: no secret, one line, bounded.
     #[must_use]
     pub fn words(&self) -> String {
@@ -178,6 +188,7 @@ impl fmt::Display for Why {
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Io(words) | Self::Tls(words) => f.write_str(words),
             Self::NoAddress => f.write_str("the name has no address"),
+            Self::NotAllowed(words) => f.write_str(words),
             Self::NotSmtp(begin) => write!(f, "the answer is not SMTP: {begin:?}"),
             Self::SpeaksTls => f.write_str("the port speaks TLS at once"),
             Self::SpeaksPlain => f.write_str("the port does not speak TLS at once"),

@@ -32,7 +32,7 @@ use exporter::Exporter;
 use queue::Queue;
 use sampler::RequestSampler;
 
-pub use request::{RequestSpan, end_request, start_request};
+pub use request::{RequestSpan, end_request, start_request, traceparent};
 
 /// Where a collector takes traces, behind its URL (OTLP specification, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";

@@ -49,6 +49,16 @@ pub fn start_request(span: &Span, request: &RequestSpan<'_>) -> Option<String> {
     (trace != TraceId::INVALID).then(|| trace.to_string())
 }
 
+/// The header `traceparent` (W3C Trace Context) of what is asked elsewhere for this request, where there are traces.
+pub fn traceparent() -> Option<String> {
+    if !IS_ON.load(Ordering::Relaxed) {
+        return None;
+    }
+    let mut headers = std::collections::HashMap::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut headers);
+    headers.remove("traceparent")
+}
+
 /// Says how a request ended: its status, and the code where Nexus failed.
 pub fn end_request(span: &Span, status: u16, code: Option<&'static str>) {
     if !IS_ON.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Actions on webhooks and notifications.
+//! Actions on webhooks, services and notifications.
 
 use super::InRealm;
 use super::macros::actions;
@@ -20,10 +20,22 @@ actions! {
 }
 
 actions! {
+    Service:
+    /// On the services that are seen in a realm.
+    ServiceAction {
+        List(InRealm),
+    }
+}
+
+actions! {
     Notify:
     /// On notifications and their templates.
     NotifyAction {
         List(InRealm),
         ListTemplates(InRealm),
+        ListSuppressions(InRealm),
+        SetProvider(InRealm),
+        /// Have an address get mail again; none: one that the reader knows.
+        RemoveSuppression(Option<String>, InRealm),
     }
 }

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use fleet::{MigrateAction, RunAction, SetAction};
-pub use messages::{NotifyAction, WebhookAction};
+pub use messages::{NotifyAction, ServiceAction, WebhookAction};
 pub use people::{InRealm, RightsAction, TokenAction, UserAction};
 pub use places::{PlaceAction, PlaceKind};
 pub use platform::{
@@ -110,6 +110,7 @@ pub enum Action {
     Rights(RightsAction),
     Token(TokenAction),
     Webhook(WebhookAction),
+    Service(ServiceAction),
     Notify(NotifyAction),
     /// The same request again, with one thing more.
     With(With),

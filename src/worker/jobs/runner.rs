@@ -1,7 +1,7 @@
 //! The jobs that one process runs.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::queue_calls::{QueueCall, QueueCalls};
 use super::slots::Slots;
-use crate::app::App;
+use crate::app::{App, Repeated};
 use crate::features::jobs::{ClaimedJob, JobEnd, Settlement};
 use crate::kernel::{AnyFailure, JobId};
 use crate::worker::registry::Registry;
@@ -34,6 +34,8 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 const AFTER_STOP: Duration = Duration::ZERO;
 /// The pause of a kind that this version does not know.
 const UNKNOWN_PAUSE: Duration = Duration::from_mins(1);
+
+static FAILED: LazyLock<Repeated> = LazyLock::new(|| Repeated::new("jobs fail", Duration::from_mins(1)));
 
 /// The jobs that this process runs.
 pub(super) struct JobRunner {
@@ -356,13 +358,18 @@ fn say(job: &ClaimedJob, end: &JobEnd) {
     match end {
         JobEnd::Done => tracing::debug!(job = %id, kind, attempt, "a job is done"),
         JobEnd::Postpone { why, .. } => tracing::debug!(job = %id, kind, "a job waits: {why}"),
-        JobEnd::Retry { why } => {
+        JobEnd::Retry { why } if FAILED.is_new(kind, why.clone()) => {
             tracing::warn!(job = %id, kind, attempt, "a job failed, and is tried again: {why}");
+        }
+        JobEnd::GiveUp { why } if FAILED.is_new(kind, why.clone()) => {
+            tracing::warn!(job = %id, kind, attempt, "a job failed for good: {why}");
+        }
+        JobEnd::Retry { why } | JobEnd::GiveUp { why } => {
+            tracing::debug!(job = %id, kind, attempt, "a job failed: {why}");
         }
         // Who has pauses of its own has a record of its own.
         JobEnd::RetryAfter { why, .. } => {
             tracing::debug!(job = %id, kind, attempt, "a job failed, and is tried again: {why}");
         }
-        JobEnd::GiveUp { why } => tracing::warn!(job = %id, kind, attempt, "a job failed for good: {why}"),
     }
 }

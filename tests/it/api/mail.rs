@@ -232,6 +232,7 @@ fn the_apps_own_login_sees_nothing_of_messages() {
         "notification_templates",
         "notification_preferences",
         "quiet_hours",
+        "suppressions",
         "inbox",
     ] {
         for statement in [format!("select 1 from nexus.{table}"), format!("delete from nexus.{table}")] {

@@ -141,8 +141,12 @@ fn reading_changes_nothing() {
     let news = json!({ "kind": "app.news", "to": ["x@x.example"], "subject": "News", "text": "x" });
     let sent = server.change("POST", "/notifications/send", &token, &news);
     let notification = sent.json()["ids"][0].as_str().unwrap().to_owned();
+    let provider = json!({ "host": "smtp.acme.example", "from": "no-reply@acme.example" });
+    server.change("PUT", "/notifications/provider", &token, &provider).ok();
     let hook = json!({ "url": "https://hooks.acme.example/", "events": ["*"] });
     let hook = server.change("POST", "/webhooks", &token, &hook).json()["id"].as_str().unwrap().to_owned();
+    let service = json!({ "name": "mail.preview", "url": "https://preview.acme.example/" });
+    assert_eq!(server.change("POST", "/services", &token, &service).status, 201);
     let delivery = "insert into control.webhook_deliveries
                         (id, tenant_id, webhook_id, event_id, event_type, event_at, state)
                     select gen_random_uuid(), tenant_id, id, gen_random_uuid(), 'a.b', now(), 'failed'
@@ -172,6 +176,7 @@ fn reading_changes_nothing() {
         };
         let mut address = path.replace("{id}", id).replace("{role}", "Admin").replace("{group}", "Office");
         address = address.replace("{name}", "default").replace("{delivery}", &delivery);
+        address = address.replace("{service}", "mail.preview");
         address = address.replace("{kind}", "account.invitation");
         address = address.replace("{channel}", "email").replace("{language}", "en");
         assert!(!address.contains('{'), "{address}");

@@ -65,6 +65,7 @@ fn without_a_command_the_help_is_shown() {
       key           Manage the keys that sign access tokens
       api-key       Create, list, verify and revoke API keys
       webhook       Send events of tenants to addresses of their own, and see what became of them
+      service       Register services of apps, which others call by name, and call them
       notify        Send notifications, set what they say, and test that mail can be sent
       serve         Serve the API that apps are built on
       worker        Run background jobs without serving the API

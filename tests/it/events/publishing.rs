@@ -174,7 +174,8 @@ fn a_realm_of_a_version_without_a_log_is_changed_and_its_messages_are_sent() {
          alter table nexus.outbox drop column seq, drop column position;
          create index outbox_unpublished on nexus.outbox (id) where published_at is null;
          drop table nexus.notification_templates, nexus.notifications, nexus.notification_requests,
-                    nexus.notification_preferences, nexus.quiet_hours, nexus.inbox, nexus.inbox_counters;
+                    nexus.notification_preferences, nexus.quiet_hours, nexus.inbox, nexus.inbox_counters,
+                    nexus.suppressions;
          delete from nexus._sqlx_migrations where version >= 20261201095100",
     );
     world.control_sql("update control.tenants set schema_version = 20261201020000 where slug = 'acme'");

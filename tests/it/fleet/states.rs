@@ -167,7 +167,8 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
         "drop table nexus.refresh_tokens, nexus.api_keys, nexus.rights_version, nexus.idempotency_keys, nexus.outbox, nexus.sign_in_settings,
                     nexus.message_limits, nexus.sign_in_challenges, nexus.files, nexus.file_totals, nexus.custom_fields,
                     nexus.notification_templates, nexus.notifications, nexus.notification_requests,
-                    nexus.notification_preferences, nexus.quiet_hours, nexus.inbox, nexus.inbox_counters, nexus.event_counter;
+                    nexus.notification_preferences, nexus.quiet_hours, nexus.inbox, nexus.inbox_counters, nexus.event_counter,
+                    nexus.suppressions;
          drop function nexus.publish(text, text, jsonb);
          alter table nexus.users drop column fields; alter table nexus.groups drop column fields;
          drop index nexus.users_not_active;
@@ -184,8 +185,9 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     let made = "select pg_get_userbyid(relowner) = pg_get_userbyid(datdba) from pg_class, pg_database
                 where pg_class.oid = 'nexus.api_keys'::regclass and datname = current_database()";
     assert_eq!(fleet.sql("ash", made), ["t"]);
-    let versions = "select distinct schema_version = 20261201095330 from control.tenants";
-    assert_eq!(fleet.world.control_sql(versions), ["t"]);
+    let newest = crate::fleet_verify::newest_of_nexus();
+    let versions = format!("select distinct schema_version = {newest} from control.tenants");
+    assert_eq!(fleet.world.control_sql(&versions), ["t"]);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
     fleet.is_tidy();
 }

@@ -24,6 +24,14 @@ pub fn seen(list: &[(&str, &str)]) -> Seen {
     list.iter().map(|(code, tenant)| ((*code).to_owned(), (*tenant).to_owned())).collect()
 }
 
+/// The version of the newest migration of Nexus' own set.
+pub fn newest_of_nexus() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tenant_migrations");
+    let names =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.split_once('_').map(|(version, _)| version.to_owned())).max().unwrap()
+}
+
 /// Runs `nexus migrate verify`: its exit code, its rows.
 pub fn verify(world: &World, args: &[&str]) -> (i32, Vec<Value>) {
     let args: Vec<&str> = ["-o", "json", "migrate", "verify"].iter().chain(args).copied().collect();

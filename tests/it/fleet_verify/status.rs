@@ -2,23 +2,22 @@
 
 use serde_json::json;
 
-use super::shop;
+use super::{newest_of_nexus, shop};
 use crate::support::world::World;
-
-const NEWEST: &str = "20261201020000";
 
 /// Rows without anything behind them.
 fn world() -> World {
     let world = World::new();
     shop(&world);
+    let newest = newest_of_nexus();
     world.control_sql(&format!(
         "insert into control.tenants (id, slug, name, state, cluster, store, database_name, owner_role, app_role,
                                       bucket, schema_version, created_at, suspended_at, suspended_by, suspension_reason)
          select gen_random_uuid(), slug, slug, state, 'default', 'default', 'd-' || slug, 'o-' || slug, 'a-' || slug,
                 'b-' || slug, version, '2026-01-01 00:00:00Z', now(), 'x', 'x'
-         from (values ('ash', 'active', {NEWEST}), ('beech', 'active', 20261121000200),
-                      ('birch', 'suspended', {NEWEST}), ('cedar', 'active', {NEWEST}),
-                      ('date', 'provisioning', {NEWEST}), ('elm', 'deleted', 1)) as rows (slug, state, version)"
+         from (values ('ash', 'active', {newest}), ('beech', 'active', 20261121000200),
+                      ('birch', 'suspended', {newest}), ('cedar', 'active', {newest}),
+                      ('date', 'provisioning', {newest}), ('elm', 'deleted', 1)) as rows (slug, state, version)"
     ));
     world.control_sql(
         "insert into control.tenant_versions (tenant_id, set_name, version, updated_at)
@@ -46,7 +45,7 @@ fn each_set_says_how_many_are_where_and_who_is_not_at_the_newest() {
     let report = world.json(&["migrate", "status"]);
     let nexus = &report["sets"][0];
     assert_eq!(nexus["set"], "nexus");
-    assert_eq!(nexus["newest"].to_string(), NEWEST);
+    assert_eq!(nexus["newest"].to_string(), newest_of_nexus());
     assert_eq!((&nexus["tenants"], &nexus["behind"], &nexus["ahead"]), (&json!(4), &json!(1), &json!(0)));
     assert_eq!(
         nexus["stragglers"],

@@ -107,7 +107,7 @@ fn the_list_of_permissions_says_which_are_administrative_and_who_holds_them() {
     );
     let told = world.run(&["role", "show", "Viewer", "--tenant", "acme"]);
     assert!(String::from_utf8(told.stderr).unwrap().contains("covers business permissions"));
-    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 46);
+    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 50);
 }
 
 #[test]

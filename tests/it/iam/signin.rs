@@ -116,7 +116,7 @@ fn unknown_wrong_disabled_invited_deleted_and_locked_are_one_answer_and_cost_the
             let (low, high) = least.iter().fold((f64::MAX, 0.0_f64), |(a, b), it| (a.min(*it), b.max(*it)));
             high / low
         };
-        for round in 0..60 {
+        for round in 0..200 {
             if round > 12 && spread(&least(&times)) < 1.5 {
                 break;
             }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nexus::app::App;
-use nexus::features::jobs::{self, Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority};
+use nexus::features::jobs::{
+    self, BacklogFilter, Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority,
+};
 use nexus::kernel::{AnyFailure, Caller, TenantId};
 use nexus::worker;
 use nexus::worker::registry::{Handler, Registry};
@@ -185,7 +187,19 @@ fn jobs_that_fail_hold_up_no_others_and_end_dead() {
         watching.until("the good ones are done", |it| it.ran(good) == 500).await;
         watching.until("each of the others was tried three times", |it| it.ran(bad) == 60).await;
         // What came of the last ones is recorded a moment later.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        let mut control = app.session().await.unwrap().control;
+        tokio::time::timeout(TIMEOUT, async {
+            let all = BacklogFilter::default();
+            loop {
+                let left = jobs::backlog(&mut control, &Caller::System, &all).await.unwrap();
+                if left.waiting + left.running == 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("the end of each is recorded");
     });
     super::until(
         &world,

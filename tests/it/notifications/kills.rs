@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, text};
+use super::{Desk, text, with_mail};
 use crate::mail::stock::StockServer;
 use crate::support::api::ApiServer;
 use crate::support::world::World;
@@ -35,17 +35,6 @@ fn send(world: &World, to: &str, text: &str, channel: &str) -> String {
         channel,
     ]);
     sent["ids"][0].as_str().unwrap().to_owned()
-}
-
-fn with_mail(world: &World, server: &StockServer) {
-    let file = world.machine().path("work/nexus.toml");
-    let settings = std::fs::read_to_string(&file).unwrap();
-    let mail = format!(
-        "[context.t.mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {}\nsmtp_tls = \"none\"\n\
-         from = \"Acme <no-reply@acme.example>\"\n",
-        server.port
-    );
-    std::fs::write(&file, format!("{settings}{mail}")).unwrap();
 }
 
 #[test]

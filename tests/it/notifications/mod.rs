@@ -4,14 +4,18 @@ mod inbox;
 mod kills;
 mod notices;
 mod preferences;
+mod provider;
 mod sending;
+mod suppressions;
 mod templates;
+mod unsubscribe;
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::api::PASSWORD;
+use crate::mail::stock::StockServer;
 use crate::support::api::{Answer, ApiServer};
 use crate::support::world::World;
 
@@ -33,6 +37,18 @@ fn with_folder(world: &World) {
     let section = format!("[context.t.serve]\nmail_folder = \"{}\"\n", folder.display());
     std::fs::write(&file, format!("{settings}{section}app_url = \"https://{{tenant}}.app.example\"\n"))
         .unwrap();
+}
+
+/// Has the processes of an installation hand mail to a server.
+fn with_mail(world: &World, server: &StockServer) {
+    let file = world.machine().path("work/nexus.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let mail = format!(
+        "[context.t.mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {}\nsmtp_tls = \"none\"\n\
+         from = \"Acme <no-reply@acme.example>\"\n",
+        server.port
+    );
+    std::fs::write(&file, format!("{settings}{mail}")).unwrap();
 }
 
 impl Desk {

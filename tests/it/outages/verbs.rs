@@ -95,6 +95,12 @@ pub const VERBS: &[(&str, &str)] = &[
     ("notify preference show", "--tenant acme --user ann@acme.example"),
     ("notify preference set", "--tenant acme --user ann@acme.example --off app.news"),
     ("notify preference reset", "--tenant acme --user ann@acme.example --kind app.none"),
+    ("notify provider list", "--tenant acme"),
+    ("notify provider set", "--tenant acme --host smtp.a.example --from a@a.example"),
+    ("notify provider remove", "--tenant none"),
+    ("notify suppress list", "--tenant acme"),
+    ("notify suppress add", "--tenant acme x@customer.example"),
+    ("notify suppress remove", "--tenant acme none@customer.example"),
     ("job drain", "--timeout 0s"),
     ("job schedule list", ""),
     ("event tail", "--tenant acme"),
@@ -203,6 +209,11 @@ pub const VERBS: &[(&str, &str)] = &[
         "--tenant acme 00000000-0000-7000-8000-000000000000 00000000-0000-7000-8000-000000000000",
     ),
     ("webhook replay", "--tenant acme 00000000-0000-7000-8000-000000000000"),
+    ("service register", "--tenant acme mail.preview --url https://preview.a.example/"),
+    ("service list", "--tenant acme"),
+    ("service show", "--tenant acme mail.preview"),
+    ("service remove", "--tenant acme mail.preview"),
+    ("service call", "--tenant acme mail.preview"),
 ];
 
 #[test]

@@ -16,6 +16,7 @@ use nexus::features::iam::users::{ImportReport, ImportRow, Imported, Invite, Row
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Inspected, Proof};
 use nexus::features::installation::Setup;
+use nexus::features::notifications::{provider, suppressions};
 use nexus::features::placement::{
     self, AddCluster, AddStore, Cluster, Driver, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
 };
@@ -31,7 +32,7 @@ use nexus::features::tokens::{
 };
 use nexus::features::usage::{self, Month};
 use nexus::features::{
-    audit, business, doctor, files, jobs, messages, migrations, notifications, relay, webhooks,
+    audit, business, doctor, files, jobs, messages, migrations, notifications, relay, services, webhooks,
 };
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::infra::outbound::{Outbound, Policy};
@@ -394,6 +395,21 @@ fn new_webhook() -> webhooks::NewWebhook {
     }
 }
 
+fn new_service() -> services::NewService {
+    services::NewService {
+        name: service_name(),
+        version: services::ServiceVersion::FIRST,
+        url: "https://preview.acme.example/".to_owned(),
+        permission: None,
+        description: Description::default(),
+        timeout: services::CallTimeout::default(),
+    }
+}
+
+fn service_name() -> services::ServiceName {
+    "mail.preview".parse().unwrap()
+}
+
 fn new_file() -> files::NewFile {
     files::NewFile {
         name: "a".parse().unwrap(),
@@ -446,6 +462,26 @@ fn of_files() -> Vec<Row> {
         };
         Realm "webhooks::delete" "webhook:delete" |d, c, t|
             webhooks::delete(&mut d.realm, c, WebhookId::new(), &Expected::Any);
+        Realm "services::list" "service:read" |d, c, t| services::list(&mut d.realm, c);
+        Realm "services::get" "service:read" |d, c, t| async move {
+            services::get(&mut d.realm, c, (&service_name(), None)).await
+        };
+        Realm "services::register" "service:create" |d, c, t| async move {
+            services::register(&mut d.realm, c, &Policy::default(), &new_service()).await
+        };
+        Realm "services::heartbeat" "service:create" |d, c, t| async move {
+            services::heartbeat(&mut d.realm, c, (&service_name(), None), "https://preview.acme.example/").await
+        };
+        Realm "services::remove" "service:delete" |d, c, t| async move {
+            let which = services::Instance { name: service_name(), version: None, url: None };
+            services::remove(&mut d.realm, c, &which).await
+        };
+        Realm "services::prepare" "service:call" |d, c, t| async move {
+            let payload = serde_json::Value::Null;
+            let call = services::ServiceCall { name: service_name(), version: None, payload, timeout: None };
+            let circuits = services::Circuits::default();
+            services::prepare(&mut d.realm, c, (&d.tokens, &circuits), &call).await
+        };
         Machine "webhooks::plan" "webhook:deliver" |d, c, t| webhooks::plan(&mut d.app.control, c, &job(t));
         Business "business::usage" "usage:read" |d, c, t| async move {
             business::usage(&BusinessAt(FilesAt(Mutex::new(&mut d.realm)), &t.row), c, this_month()).await
@@ -905,7 +941,7 @@ fn of_tokens() -> Vec<Row> {
             notifications::test(&mailer, c, &"b@x.example".parse().unwrap()).await
         };
         Machine "messages::write" "message:deliver" |d, c, t| async move {
-            let links = messages::Links::of("http://x.example", "x@x.example".parse().unwrap(), None);
+            let links = messages::Links::of(("http://x.example", "http://x.example"), "x@x.example".parse().unwrap(), None);
             messages::write(&mut d.realm, c, &job(t), &links).await
         };
         Realm "events::page" "event:read" |d, c, t| events::page(&mut d.realm, c, &newest());
@@ -1132,6 +1168,27 @@ fn of_realms() -> Vec<Row> {
         Realm "notifications::set_preferences" "user:update" |d, c, t| async move {
             let change = notifications::PreferencesChange::default();
             notifications::set_preferences(&mut d.realm, c, &t.user, &change).await
+        };
+        Realm "notifications::provider::find" "settings:read" |d, c, t| provider::find(&mut d.realm, c);
+        Realm "notifications::provider::get" "settings:read" |d, c, t| provider::get(&mut d.realm, c);
+        Realm "notifications::provider::set" "settings:update" |d, c, t| async move {
+            let (host, from) = ("smtp.x.example".parse().unwrap(), "a@x.example".parse().unwrap());
+            let (port, tls, user, password, reply_to) = (None, None, None, None, None);
+            let new = provider::NewProvider { host, port, tls, user, password, from, reply_to };
+            provider::set(&mut d.realm, c, &Policy::default(), &new).await
+        };
+        Realm "notifications::provider::remove" "settings:update" |d, c, t|
+            provider::remove(&mut d.realm, c);
+        Business "notifications::suppressions::list" "notification:read" |d, c, t|
+            suppressions::list(&mut d.realm, c, &suppressions::SuppressionFilter::default(), PAGE);
+        Realm "notifications::suppressions::add" "settings:update" |d, c, t| async move {
+            let (address, reason) = ("x@x.example".parse().unwrap(), suppressions::SuppressionReason::Manual);
+            let new = suppressions::NewSuppression { address, scope: None, reason, note: None };
+            suppressions::add(&mut d.realm, c, &new).await
+        };
+        Realm "notifications::suppressions::remove" "settings:update" |d, c, t| async move {
+            let which = suppressions::SuppressionRef::Id(uuid::Uuid::nil());
+            suppressions::remove(&mut d.realm, c, &which).await
         };
         Business "notifications::send" "notification:send" |d, c, t|
             notifications::send(&mut d.realm, c, &notification(t));

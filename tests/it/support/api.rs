@@ -31,7 +31,8 @@ pub struct Open {
 impl Open {
     /// The whole answer, once it ended.
     pub fn rest(mut self) -> Answer {
-        let _ = self.socket.read_to_end(&mut self.read);
+        let ended = self.socket.read_to_end(&mut self.read);
+        assert!(!self.read.is_empty(), "no answer: {ended:?}");
         read(&self.read)
     }
 }
@@ -181,6 +182,10 @@ impl ApiServer {
             panic!("it does not serve: {line}{said}");
         };
         let address = address.to_owned();
+        // What it says is read: a server waits for a pipe that is full.
+        if let Some(mut stderr) = child.stderr.take() {
+            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        }
         Self { child, address }
     }
 

@@ -15,7 +15,7 @@ const CONFIRMED: [(&str, &[&str]); 5] = [
 ];
 
 /// Verbs that take many and want no number, and why.
-const FREE: [(&str, &str); 18] = [
+const FREE: [(&str, &str); 20] = [
     ("tenant create", "a file names each tenant that is to be made; none of them exists"),
     ("tenant list", "reads"),
     ("tenant repair", "takes nothing away"),
@@ -27,6 +27,8 @@ const FREE: [(&str, &str); 18] = [
     ("migrate rehearse", "works on copies"),
     ("migrate status", "reads"),
     ("migrate new", "writes a file"),
+    ("job drain", "waits"),
+    ("notify provider set", "a sender, not a selection"),
     ("operation resume", "finishes what was confirmed"),
     ("token revoke", "tenants stay open: their users sign in again; asks with --yes"),
     ("user import", "users, not tenants"),

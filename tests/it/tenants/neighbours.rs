@@ -6,7 +6,7 @@ use crate::outages::verbs::VERBS;
 use crate::support::world::World;
 
 /// Verbs that name it: they change nothing.
-const READS: [&str; 33] = [
+const READS: [&str; 37] = [
     "tenant show",
     "operation list",
     "job list",
@@ -16,6 +16,8 @@ const READS: [&str; 33] = [
     "notify template show",
     "notify template preview",
     "notify preference show",
+    "notify provider list",
+    "notify suppress list",
     "migrate status",
     "user list",
     "user show",
@@ -40,6 +42,8 @@ const READS: [&str; 33] = [
     "webhook list",
     "webhook show",
     "webhook deliveries",
+    "service list",
+    "service show",
 ];
 
 /// Verbs that read a secret from standard input before they look for the tenant; there is none.

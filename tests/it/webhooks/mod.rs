@@ -6,7 +6,7 @@ mod crash;
 mod delivery;
 mod https;
 mod over_http;
-mod receiver;
+pub mod receiver;
 mod signatures;
 
 use std::io::{BufRead, BufReader};
@@ -29,7 +29,7 @@ fn acme() -> World {
 }
 
 /// Allows webhooks to reach networks.
-fn allow(world: &World, networks: &str) {
+pub fn allow(world: &World, networks: &str) {
     let file = world.machine().path("work/nexus.toml");
     let settings = std::fs::read_to_string(&file).unwrap();
     let section =

@@ -157,6 +157,29 @@ async fn some(
     control: &mut PgConnection,
     filter: &OperationFilter,
     ids: &[OperationId],
+    bounds: (i64, i64),
+) -> Result<Vec<OperationView>, DbError> {
+    let mut rows = once(control, filter, ids, bounds).await?;
+    // Which processes live is seen a moment after the rows: one that ended its operation in between is not dead.
+    let unsure: Vec<OperationId> = rows
+        .iter()
+        .filter(|row| row.state == OperationState::Interrupted.as_str())
+        .map(|row| row.id)
+        .collect();
+    if !unsure.is_empty() {
+        for newer in once(control, &OperationFilter::default(), &unsure, (i64::MAX, 0)).await? {
+            if let Some(row) = rows.iter_mut().find(|row| row.id == newer.id) {
+                *row = newer;
+            }
+        }
+    }
+    Ok(rows)
+}
+
+async fn once(
+    control: &mut PgConnection,
+    filter: &OperationFilter,
+    ids: &[OperationId],
     (limit, offset): (i64, i64),
 ) -> Result<Vec<OperationView>, DbError> {
     let mut query = QueryBuilder::new("");

@@ -7,6 +7,9 @@ use super::strict;
 
 /// The `typ` of an access token (RFC 9068, section 2.1).
 pub const TYPE: &str = "at+jwt";
+/// The `typ` of a token that tells a service who calls: no program that takes access tokens takes it for one (RFC 8725,
+/// section 3.11).
+pub const SERVICE_TYPE: &str = "nexus-service+jwt";
 
 /// Most bytes of a `kid`.
 const MAX_KID: usize = 128;
@@ -40,8 +43,8 @@ impl Header {
         Ok(Self { alg, kid })
     }
 
-    pub(super) fn written(&self) -> Vec<u8> {
-        json!({ "alg": self.alg, "typ": TYPE, "kid": self.kid }).to_string().into_bytes()
+    pub(super) fn written(&self, kind: &str) -> Vec<u8> {
+        json!({ "alg": self.alg, "typ": kind, "kid": self.kid }).to_string().into_bytes()
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use error::JwtError;
-pub use header::{Header, TYPE};
+pub use header::{Header, SERVICE_TYPE, TYPE};
 pub use strict::object;
 
 use super::signing::{PublicKey, SigningError, SigningKey};
@@ -106,11 +106,15 @@ pub fn verified<K: AsRef<PublicKey>>(
     token.claims(key.as_ref())
 }
 
-/// The header of every token that a key signs, as it stands in them.
+/// The header of every access token that a key signs, as it stands in them.
 #[must_use]
 pub fn header_of(key: &PublicKey) -> String {
+    header_as(TYPE, key)
+}
+
+fn header_as(kind: &str, key: &PublicKey) -> String {
     let header = Header { alg: key.algorithm().as_str().to_owned(), kid: key.id().to_owned() };
-    URL_SAFE_NO_PAD.encode(header.written())
+    URL_SAFE_NO_PAD.encode(header.written(kind))
 }
 
 impl AsRef<Self> for PublicKey {
@@ -119,13 +123,21 @@ impl AsRef<Self> for PublicKey {
     }
 }
 
-/// Writes and signs a token.
+/// Writes and signs an access token.
 ///
 /// # Errors
 /// [`SigningError`] when the key refuses or the claims are no JSON.
 pub fn signed(claims: &impl Serialize, key: &SigningKey) -> Result<String, SigningError> {
+    signed_as(TYPE, claims, key)
+}
+
+/// Writes and signs a token of this `typ`.
+///
+/// # Errors
+/// As [`signed`].
+pub fn signed_as(kind: &str, claims: &impl Serialize, key: &SigningKey) -> Result<String, SigningError> {
     let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Sign)?;
-    let mut token = header_of(key.public());
+    let mut token = header_as(kind, key.public());
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
     let signature = key.sign(token.as_bytes())?;
