@@ -28,6 +28,6 @@ pub use part::verify_part;
 pub(in crate::features) use service::read_page;
 pub use service::{Period, Watch, anchor, export, outline, verify};
 pub use store::{AuditFilter, Entry, OfTenant};
-pub(in crate::features) use store::{record, statement};
+pub(in crate::features) use store::{record, record_and_commit, statement};
 pub use tampering::Tampering;
 pub use views::{AuditFinding, AuditView, ExportFormat, Exported, Verified, VerifiedPart, VerifyOutcome};

@@ -10,7 +10,8 @@ use super::chain::{Hash, Record, time_of_micros};
 use super::views::AuditView;
 use super::walk::Head;
 use crate::features::access::Authorized;
-use crate::infra::db::{DbError, Log, PgConnection, like_literal, literal, push_span};
+use crate::infra::db::{DbError, Log, PgConnection, Transaction, like_literal, literal, push_span};
+use crate::infra::failpoint;
 use crate::kernel::{OperationId, TenantId};
 
 /// One change, or one disclosure of a secret.
@@ -47,6 +48,26 @@ pub(in crate::features) async fn record(
     .bind(entry.detail.to_string())
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Ends a transaction in the control database with its row: the part of a change that is there, where the rest is in a
+/// realm. Nothing is written in a dry run.
+///
+/// # Errors
+/// When the control database does not answer.
+pub(in crate::features) async fn record_and_commit(
+    mut tx: Transaction<'_>,
+    entry: Entry<'_>,
+    is_dry_run: bool,
+) -> Result<(), DbError> {
+    if is_dry_run {
+        return Ok(tx.rollback().await?);
+    }
+    let action = entry.action;
+    record(&mut tx, entry).await?;
+    tx.commit().await?;
+    failpoint::pass(|| format!("{action}.committed")).await;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::first::FirstSignIn;
 use super::model::LogEntry;
 use super::rules::Rules;
-use crate::infra::db::{DbError, PgConnection, bytes, literal};
+use crate::infra::db::{DbError, PgConnection, bytes, has_table, literal};
 use crate::kernel::{Email, UserId};
 
 /// Makes the first administrator, with role Admin. One that is there is left alone.
@@ -270,10 +270,7 @@ pub(super) async fn members_within(
 
 /// Forgets that the addresses of users get no mail.
 async fn forget_suppressions(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.suppressions') is not null")
-        .fetch_one(&mut *realm)
-        .await?;
-    if !is_there {
+    if !has_table(realm, "nexus.suppressions").await? {
         return Ok(());
     }
     sqlx::query(
@@ -290,10 +287,7 @@ async fn forget_suppressions(realm: &mut PgConnection, users: &[Uuid]) -> Result
 /// Forgets what was sent to users, what they want, and their inboxes. What was sent to them and to nobody else is
 /// forgotten with what it said.
 pub(super) async fn forget_notifications(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.notifications') is not null")
-        .fetch_one(&mut *realm)
-        .await?;
-    if !is_there {
+    if !has_table(realm, "nexus.notifications").await? {
         return Ok(());
     }
     forget_suppressions(realm, users).await?;

@@ -11,7 +11,6 @@ use super::views::{Row, Service, services};
 use crate::features::audit;
 use crate::features::iam::{Realm, RowsTx};
 use crate::infra::db::{PgConnection, Transaction, transaction};
-use crate::infra::failpoint;
 use crate::infra::outbound::{OutboundUrl, Policy};
 use crate::kernel::{Caller, RealmRef, TenantId};
 
@@ -50,15 +49,13 @@ pub(super) async fn carry_out<C: Change>(
     let (is_dry_run, proof) = (work.is_dry_run(), work.proof());
     let mut tx: Transaction<'_> = transaction(work.control().await?).await?;
     let (made, noted) = change.make(&mut tx, at).await?;
-    let Some(noted) = noted.filter(|_| !is_dry_run) else {
+    let Some(noted) = noted else {
         tx.rollback().await?;
         return Ok(made);
     };
     let (tenant, detail) = (Some(at.id), noted.detail.clone());
     let entry = audit::Entry { caller: &proof, action: noted.action, tenant, operation: None, detail };
-    audit::record(&mut tx, entry).await?;
-    tx.commit().await?;
-    failpoint::pass(|| format!("{}.committed", noted.action)).await;
+    audit::record_and_commit(tx, entry, is_dry_run).await?;
     work.note(noted.action, noted.detail);
     work.commit().await?;
     Ok(made)

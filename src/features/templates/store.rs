@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::model::{Channel, Kind, Source, TemplateKey};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, has_table};
 
 /// A version of a template; its parts are none where the built-in one holds.
 #[derive(Debug, Clone, FromRow)]
@@ -33,9 +33,7 @@ impl KeptTemplate {
 
 /// Whether the realm has a place for templates: one of an older version has none.
 pub(super) async fn is_there(realm: &mut PgConnection) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar("select to_regclass('nexus.notification_templates') is not null")
-        .fetch_one(realm)
-        .await?)
+    has_table(realm, "nexus.notification_templates").await
 }
 
 /// The newest version of each.

@@ -15,7 +15,6 @@ use crate::features::iam::{Realm, RowsTx};
 use crate::features::secrets::{Secrets, SecretsError};
 use crate::infra::crypto::{SignError, Signer};
 use crate::infra::db::{PgConnection, Transaction, transaction};
-use crate::infra::failpoint;
 use crate::infra::outbound::{OutboundUrl, Policy};
 use crate::kernel::{Caller, Expected, RealmRef, TenantId, WebhookId};
 
@@ -28,19 +27,13 @@ pub(super) struct Noted {
 
 /// Ends the part of a change that is in the control database: nothing is written in a dry run.
 pub(super) async fn end(
-    mut tx: Transaction<'_>,
+    tx: Transaction<'_>,
     (proof, is_dry_run): (&Authorized<'_>, bool),
     noted: &Noted,
 ) -> Result<(), WebhookError> {
-    if is_dry_run {
-        return Ok(tx.rollback().await?);
-    }
     let (tenant, detail) = (Some(noted.tenant), noted.detail.clone());
     let entry = audit::Entry { caller: proof, action: noted.action, tenant, operation: None, detail };
-    audit::record(&mut tx, entry).await?;
-    tx.commit().await?;
-    failpoint::pass(|| format!("{}.committed", noted.action)).await;
-    Ok(())
+    Ok(audit::record_and_commit(tx, entry, is_dry_run).await?)
 }
 
 /// Ends the part that is in the realm.

@@ -14,15 +14,10 @@ mod wakeups;
 
 pub use queue::write;
 
-use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
+use crate::support::worker::{TIMEOUT, Worker, end_leases, until};
 use crate::support::world::World;
-
-/// How long anything may take before a test says that it hangs.
-const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where servers of an installation write messages as files.
 const FOLDER: &str = "work/mail";
@@ -60,56 +55,6 @@ fn ask_to_invite(world: &World, email: &str) {
                  select gen_random_uuid(), id, 'mail.invitation', jsonb_build_object('user', id), 'test'
                  from nexus.users where email = ";
     world.tenant_sql("acme", &format!("{event}'{email}'"));
-}
-
-/// As if the time of leases were over: of jobs, and of realms that are relayed.
-fn end_leases(world: &World) {
-    world.control_sql("update control.jobs set due_at = clock_timestamp() where state = 'running'");
-    world.control_sql("update control.relays set lease_until = '-infinity'");
-}
-
-/// `nexus worker`, once it works, for as long as this lives.
-struct Worker(std::process::Child);
-
-impl Worker {
-    fn start(world: &World) -> Self {
-        let mut child = world.command(&["worker"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said: Vec<String> =
-            lines.by_ref().map_while(Result::ok).take_while(|line| !line.contains("running jobs")).collect();
-        assert!(child.try_wait().unwrap().is_none(), "it ended: {said:?}");
-        // What nobody reads would fill the pipe and stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self(child)
-    }
-
-    /// Asks it to stop; its exit code, and how long that took.
-    fn stop(mut self) -> (Option<i32>, Duration) {
-        let since = Instant::now();
-        let process = nix::unistd::Pid::from_raw(self.0.id().try_into().unwrap());
-        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).unwrap();
-        (self.0.wait().unwrap().code(), since.elapsed())
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until a statement in the control database gives this.
-fn until(world: &World, statement: &str, wanted: &str) {
-    let end = Instant::now() + TIMEOUT;
-    loop {
-        let found = world.control_sql(statement);
-        if found == [wanted] {
-            return;
-        }
-        assert!(Instant::now() < end, "{statement}: {found:?}, not {wanted}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// No event waits in the tenant's outbox, and no job in the queue.

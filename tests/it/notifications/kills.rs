@@ -5,13 +5,8 @@ use serde_json::{Value, json};
 use super::{Desk, text, with_mail};
 use crate::mail::stock::StockServer;
 use crate::support::api::ApiServer;
+use crate::support::worker::end_leases;
 use crate::support::world::World;
-
-/// As if the time of leases were over: of jobs, and of realms that are relayed.
-fn end_leases(world: &World) {
-    world.control_sql("update control.jobs set due_at = clock_timestamp() where state = 'running'");
-    world.control_sql("update control.relays set lease_until = '-infinity'");
-}
 
 /// How many events wait.
 const WAITING: &str = "select count(*) from nexus.outbox where published_at is null";

@@ -16,4 +16,5 @@ pub mod proxy;
 pub mod sql;
 pub mod stack;
 pub mod tenant;
+pub mod worker;
 pub mod world;

@@ -9,16 +9,11 @@ mod over_http;
 pub mod receiver;
 mod signatures;
 
-use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
+use crate::support::worker::{TIMEOUT, Worker, end_leases, until};
 use crate::support::world::World;
 use receiver::{Receiver, Reply};
-
-/// How long anything may take before a test says that it hangs.
-const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An installation with a tenant `acme`, whose webhooks may reach this machine.
 fn acme() -> World {
@@ -60,52 +55,10 @@ fn publish(world: &World, kind: &str, payload: &str) -> String {
     world.tenant_sql("acme", &event).remove(0)
 }
 
-/// As if the time of leases were over, of jobs and of realms that are relayed, and of pauses.
-fn end_leases(world: &World) {
-    world.control_sql("update control.jobs set due_at = clock_timestamp() where state = 'running'");
-    world.control_sql("update control.relays set lease_until = '-infinity'");
-}
-
 /// As if the pauses of all jobs were over.
 fn end_pauses(world: &World) {
     world.control_sql("update control.webhooks set paused_until = null");
     world.control_sql("update control.jobs set due_at = clock_timestamp() where state = 'scheduled'");
-}
-
-/// `nexus worker`, once it works, for as long as this lives.
-struct Worker(std::process::Child);
-
-impl Worker {
-    fn start(world: &World) -> Self {
-        let mut child = world.command(&["worker"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said: Vec<String> =
-            lines.by_ref().map_while(Result::ok).take_while(|line| !line.contains("running jobs")).collect();
-        assert!(child.try_wait().unwrap().is_none(), "it ended: {said:?}");
-        // What nobody reads would fill the pipe and stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self(child)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until a statement in the control database gives this.
-fn until(world: &World, statement: &str, wanted: &str) {
-    let end = Instant::now() + TIMEOUT;
-    loop {
-        let found = world.control_sql(statement);
-        if found == [wanted] {
-            return;
-        }
-        assert!(Instant::now() < end, "{statement}: {found:?}, not {wanted}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Waits until all deliveries are in these states, with so many attempts each.

@@ -6,15 +6,14 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::model::{AppliesTo, CustomField, NewCustomField};
-use crate::infra::db::{DbError, PgConnection, pattern_of_part};
+use crate::infra::db::{DbError, PgConnection, has_table, pattern_of_part};
 use crate::kernel::filter::{Condition, FilterValue, Operator};
+
+const TABLE: &str = "nexus.custom_fields";
 
 /// All fields, by what has them and by name; none in a realm whose schema has no place for them.
 pub(super) async fn list(realm: &mut PgConnection) -> Result<Vec<CustomField>, DbError> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.custom_fields') is not null")
-        .fetch_one(&mut *realm)
-        .await?;
-    if !is_there {
+    if !has_table(realm, TABLE).await? {
         return Ok(Vec::new());
     }
     Ok(sqlx::query_as(
@@ -155,10 +154,7 @@ pub(in super::super) async fn set(
 
 /// Takes all values from users.
 pub(in super::super) async fn erase(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('nexus.custom_fields') is not null")
-        .fetch_one(&mut *realm)
-        .await?;
-    if is_there {
+    if has_table(realm, TABLE).await? {
         sqlx::query("update nexus.users set fields = '{}' where id = any($1) and fields <> '{}'")
             .bind(users)
             .execute(realm)

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, has_table};
 
 /// Somebody who is written to.
 #[derive(Debug, Clone, FromRow)]
@@ -39,7 +39,7 @@ pub(super) async fn recipient(realm: &mut PgConnection, user: Uuid) -> Result<Op
 
 /// Whether the realm has an outbox: one of an older version has none.
 pub(in super::super) async fn has_outbox(realm: &mut PgConnection) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar("select to_regclass('nexus.outbox') is not null").fetch_one(realm).await?)
+    has_table(realm, "nexus.outbox").await
 }
 
 /// Keeps the hash of the token that confirms a registration, in the place of an older one.

@@ -21,7 +21,6 @@ use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::{Realm, RowsTx};
 use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
-use crate::infra::failpoint;
 use crate::infra::outbound::Policy;
 use crate::infra::smtp::{Login, SmtpServer, require_allowed};
 use crate::kernel::line::lines;
@@ -194,19 +193,13 @@ pub async fn remove(realm: &mut Realm, caller: &Caller) -> Result<MailProvider, 
 
 /// Ends the part of a change that is in the control database: nothing is written in a dry run.
 async fn end(
-    mut tx: Transaction<'_>,
+    tx: Transaction<'_>,
     (proof, is_dry_run): (&Authorized<'_>, bool),
     (tenant, action, detail): (TenantId, &'static str, &Value),
 ) -> Result<(), NotificationsError> {
-    if is_dry_run {
-        return Ok(tx.rollback().await.map_err(DbError::from)?);
-    }
     let (tenant, detail) = (Some(tenant), detail.clone());
     let entry = audit::Entry { caller: proof, action, tenant, operation: None, detail };
-    audit::record(&mut tx, entry).await?;
-    tx.commit().await.map_err(DbError::from)?;
-    failpoint::pass(|| format!("{action}.committed")).await;
-    Ok(())
+    Ok(audit::record_and_commit(tx, entry, is_dry_run).await?)
 }
 
 fn refused(reason: &str) -> NotificationsError {

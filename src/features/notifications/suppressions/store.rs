@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{NewSuppression, Suppression, SuppressionFilter, SuppressionReason, SuppressionRef};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, has_table};
 use crate::kernel::{Page, Reason};
 
 /// The columns of [`Suppression`].
@@ -14,7 +14,7 @@ const COLUMNS: &str = "id, left(address, 254) as address, scope, reason, left(no
 
 /// Whether the realm has a place for them: one of an older version has none.
 pub(super) async fn is_there(realm: &mut PgConnection) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar("select to_regclass('nexus.suppressions') is not null").fetch_one(realm).await?)
+    has_table(realm, "nexus.suppressions").await
 }
 
 /// Those that a list holds, the latest first: one more than a page has, where there are more.
