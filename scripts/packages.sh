@@ -56,6 +56,7 @@ package() {
         brew:node | brew:npm) echo node ;;
         *:node) echo nodejs ;;
         *:npm) echo npm ;;
+        *:nats-server) echo nats-server ;;
         apt-get:server) echo postgresql ;;
         apt-get:psql) echo postgresql-client ;;
         apt-get:ps) echo procps ;;

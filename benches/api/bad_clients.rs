@@ -30,7 +30,8 @@ pub(crate) async fn measure(
     let readers = || std::iter::repeat_n(reader.clone(), few.connections);
     let packed = packed()?;
     few.run(nexus, readers()).await?;
-    let (before, mut most) = (memory(nexus)?, 0);
+    let before = nexus.memory_mib("VmRSS")?;
+    let mut most = before;
     let (mut alone, mut beside): (Vec<Measured>, Vec<Measured>) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         for is_alone in [true, false, false, true] {
@@ -40,7 +41,7 @@ pub(crate) async fn measure(
             }
             let bad = attack(nexus, &packed);
             beside.push(few.run(nexus, readers()).await?);
-            most = most.max(memory(nexus)?);
+            most = most.max(nexus.memory_mib("VmRSS")?);
             drop(bad);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -52,16 +53,9 @@ pub(crate) async fn measure(
         "p99_ms_alone": round(p99),
         "p99_ms_beside": round(p99_beside),
         "p99_ratio": round(p99_beside / p99),
-        "more_mib": most.saturating_sub(before) / 1024,
+        "more_mib": round(most - before),
         "errors": alone.iter().chain(&beside).map(|it| it.errors).sum::<usize>(),
     }))
-}
-
-/// Memory of the server, in KiB (proc(5)).
-fn memory(target: &Target) -> Result<u64, Failure> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", target.process))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// Sixteen mebibytes of nothing, packed a thousand to one.

@@ -140,6 +140,14 @@ impl Target {
         if ask(&mut client, &mut sender).await? { Ok(()) } else { Err("it answers with an error".into()) }
     }
 
+    /// Memory of the server in MiB: `VmRSS`, what it has now, or `VmHWM`, the most that it had (proc(5)).
+    pub(crate) fn memory_mib(&self, what: &str) -> Result<f64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+        let kib: f64 = line.ok_or_else(|| format!("no {what}"))?.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+
     /// Seconds of processor time that the server has used.
     fn cpu(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process)).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! `scripts/bench api fit|churn|neighbour [--json] [--seconds N] [--tenants N] [--cap N] [--connections N]`
 //! `scripts/bench api refresh`: the exchange of refresh tokens alone
 //! `scripts/bench api bad-clients`: what good clients notice of bad ones
+//! `scripts/bench api streams [--streams N]`: what streams of events cost that have nothing to tell
 //! `scripts/bench api enumeration [--samples N]`: whether the time of an answer says who there is
 //! `scripts/bench upgrade OLD_BINARY [--json] [--seconds N]`
 //!
@@ -23,6 +24,7 @@ mod signing_in;
 #[path = "../verbs/stack.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod stack;
+mod streams;
 mod upgrade;
 
 use std::process::Child;
@@ -67,6 +69,12 @@ fn main() -> Result<(), Failure> {
                 let stack = prepared(users).await?;
                 let nexus = nexus(&stack)?;
                 enumeration::measure(&stack, &nexus.target, number("--samples", 1_000)).await
+            }
+            Some("streams") => {
+                let count = number("--streams", 5_000);
+                let stack = prepared(count / 50).await?;
+                let nexus = nexus(&stack)?;
+                Ok(json!({ "streams": streams::measure(&stack, &nexus.target, count).await? }))
             }
             Some("refresh") => {
                 let stack = prepared(users).await?;

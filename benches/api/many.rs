@@ -110,15 +110,6 @@ impl Many {
             text.lines().find_map(|line| line.strip_prefix("nexus_pool_logins_total{pool=\"realms\"} "));
         Ok(line.ok_or("it does not count logins")?.trim().parse()?)
     }
-
-    /// What the kernel says of the server's memory, in MiB.
-    fn memory(&self, what: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.target.process));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
-        let kib: f64 = line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0.0);
-        round(kib / 1024.0)
-    }
 }
 
 /// All sessions fit: nobody opens one once each tenant has been asked.
@@ -137,8 +128,8 @@ pub(crate) async fn fit(scale: Scale) -> Result<Value, Failure> {
         "p99_ms": round(below.p99_ms),
         "errors": below.errors + peak.errors,
         "most_sessions_in_tenants_databases": most.end().await?,
-        "memory_mib": many.memory("VmRSS"),
-        "most_memory_mib": many.memory("VmHWM"),
+        "memory_mib": round(many.server.target.memory_mib("VmRSS")?),
+        "most_memory_mib": round(many.server.target.memory_mib("VmHWM")?),
     }}))
 }
 

@@ -1,7 +1,7 @@
 //! Measures the queue of jobs beside the statements that it cannot do without, in plain SQL, and beside other queues on
 //! the same server.
 //!
-//! `scripts/bench jobs [rate|enqueue|pickup|backlog|poison|peers] [--json] [--jobs N] [--rounds N] [--tenants N]
+//! `scripts/bench jobs [rate|enqueue|pickup|events|backlog|poison|peers] [--json] [--jobs N] [--rounds N] [--tenants N]
 //! [--future N] [--dead N] [--seconds N]`: without a word all but the peers.
 //!
 //! Runs are made by turns (A B B A); all share the machine, and one server with its usual settings.
@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 mod backlog;
+mod over_nats;
 mod peers;
 mod pickup;
 mod rate;
@@ -16,7 +17,6 @@ mod rate;
 #[expect(dead_code, reason = "other benches use the rest")]
 mod stack;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +107,9 @@ async fn measure(word: Option<&str>, scale: Scale) -> Result<Value, Failure> {
     if wants("enqueue") {
         report.insert("enqueue".to_owned(), rate::enqueue(&bench, scale).await?);
     }
+    if wants("events") {
+        report.insert("events".to_owned(), over_nats::measure(&bench).await?);
+    }
     if wants("pickup") {
         report.insert("pickup".to_owned(), pickup::measure(&bench).await?);
     }
@@ -144,9 +147,15 @@ impl Bench {
 
 /// Another process's view of it, but for the process.
 async fn load(stack: &Stack) -> Result<App, Failure> {
+    load_with(stack, &[]).await
+}
+
+/// The same with variables of the environment.
+async fn load_with(stack: &Stack, variables: &[(&str, &str)]) -> Result<App, Failure> {
+    let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let home = Some(Home::new(&stack.home));
     let flags = Flags { config: None, context: None };
-    let sources = Sources { flags, variables: BTreeMap::new(), user_folder: None, home };
+    let sources = Sources { flags, variables, user_folder: None, home };
     let settings = Loaded::read(&sources)?.settings()?;
     let caller = Caller::Machine("bench".to_owned());
     let session = App::load(&settings, AppLimits::default(), &caller, &Silent).await;

@@ -49,10 +49,11 @@ pub(super) async fn measure(bench: &Bench) -> Result<Value, Failure> {
     let arrivals = Arc::new(Arrivals::default());
     let handles = |kind: &'static JobKind| Registry::new(None).with(kind, arrivals.clone());
     let registry = handles(&NOTHING).with(&messages::SEND, arrivals.clone()).due(Vec::new());
+    let relaying = registry.clone();
     let tasks = tokio_util::task::TaskTracker::new();
     tasks.spawn(bench.app.clone().run_wakeups(stop.clone()));
     tasks.spawn(worker::jobs::run(bench.app.clone(), registry, stop.clone()));
-    tasks.spawn(worker::relay::run(bench.app.clone(), stop.clone()));
+    tasks.spawn(worker::relay::run(bench.app.clone(), relaying, stop.clone()));
     let other = load(&bench.stack).await?;
     tasks.spawn(other.clone().run_wakeups(stop.clone()));
     tokio::time::sleep(Duration::from_secs(1)).await;

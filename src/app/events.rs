@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::App;
 use crate::features::events::{ReaderSources, Readers};
-use crate::features::tenants::TenantRef;
 use crate::kernel::TenantId;
 
 impl App {
@@ -20,16 +19,7 @@ impl App {
         Readers::new(ReaderSources {
             realm: Box::new(move |realm| {
                 let app = app.clone();
-                Box::pin(async move {
-                    let tenant = match realm {
-                        TenantId::PLATFORM => None,
-                        id => match app.tenant(&TenantRef::Id(id)).await? {
-                            Some(tenant) => Some(tenant),
-                            None => return Ok(None),
-                        },
-                    };
-                    Ok(Some(app.realm(tenant.as_deref()).await?))
-                })
+                Box::pin(async move { app.realm_of(realm).await })
             }),
             control: self.control_source(),
             relayed: Box::new(move || {

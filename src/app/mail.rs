@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::App;
 use super::mailer::{LOCAL_SENDER, mailer};
 use crate::features::iam::Realm;
 use crate::features::jobs::{ClaimedJob, JobEnd};
-use crate::features::messages::{self, Links, Sender, Sent, Writing};
+use crate::features::messages::{self, Links, Route, Sender, Sent, Writing};
 use crate::features::notifications::Mailer;
 use crate::features::notifications::provider::{self, OwnMailer};
 use crate::features::tenants::TenantRef;
+use crate::infra::circuit::Circuits;
 use crate::infra::db::LazyLease;
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
@@ -26,6 +28,7 @@ pub struct Post {
     /// Hears which files were written in place of mail.
     files: mpsc::Sender<PathBuf>,
     own: OwnMailers,
+    circuits: Circuits,
 }
 
 /// Tenants' own mail servers, with their connections.
@@ -71,12 +74,13 @@ pub async fn post(
         sender,
         files,
         own: OwnMailers::default(),
+        circuits: Circuits::new(u32::MAX),
     }))
 }
 
 impl App {
     /// The tenant's own mail server, where it has one.
-    async fn own_mailer(&self, post: &Post, realm: &mut Realm) -> Result<Option<Mailer>, AnyFailure> {
+    async fn own_mailer(&self, post: &Post, realm: &mut Realm) -> Result<Option<OwnMailer>, AnyFailure> {
         let tenant = realm.place().id;
         let kept = || post.own.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept().get(&tenant).cloned();
@@ -92,7 +96,7 @@ impl App {
                 kept.insert(tenant, own.clone());
             }
         }
-        Ok(found.map(|own| own.mailer))
+        Ok(found)
     }
 
     /// Sends the message of a job.
@@ -111,7 +115,7 @@ impl App {
             let mut realm = self.realm(tenant.as_deref()).await?;
             let own = self.own_mailer(post, &mut realm).await?;
             let links = match &own {
-                Some(Mailer { from, reply_to, .. }) => {
+                Some(OwnMailer { mailer: Mailer { from, reply_to, .. }, .. }) => {
                     &post.links.in_the_name_of(from.clone(), reply_to.clone())
                 }
                 None => &post.links,
@@ -123,8 +127,13 @@ impl App {
             Writing::Ended(end) => return Ok(end),
         };
         let mut control = LazyLease::new(self.control_source());
-        let sender = own.map_or_else(|| post.sender.clone(), |own| Sender::Smtp(own.client));
-        let sent = messages::send_written(&mut control, &Caller::System, &message, &sender).await?;
+        // One whose settings were changed begins with a circuit of its own.
+        let (sender, server) = match own {
+            Some(own) => (&Sender::Smtp(own.mailer.client), own.version),
+            None => (&post.sender, Uuid::nil()),
+        };
+        let route = Route { sender, circuits: &post.circuits, server };
+        let sent = messages::send_written(&mut control, &Caller::System, &message, &route).await?;
         drop(control);
         match sent {
             Sent::Ended { end, file } => {

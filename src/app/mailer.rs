@@ -1,9 +1,14 @@
 //! The mail server of a context: of the settings, or the mailbox of the embedded stack.
 
-use super::stack;
+use std::net::SocketAddr;
+
+use super::{App, stack};
+use crate::features::iam::Realm;
+use crate::features::notifications::provider;
 use crate::features::notifications::{Mailer, NotificationsError};
+use crate::infra::dns::{Dns, DnsError};
 use crate::infra::smtp::{Login, SmtpServer};
-use crate::kernel::{AnyFailure, MailAddress, Progress};
+use crate::kernel::{AnyFailure, Caller, Failure, MailAddress, Progress};
 use crate::settings::{MailServerSettings, Settings, SmtpTls, Target};
 
 /// Whom mail of the embedded stack is from, where nobody says it.
@@ -38,6 +43,34 @@ pub async fn mailer(settings: &Settings, progress: &dyn Progress) -> Result<Mail
         ca_file: None,
     };
     Ok(Mailer::new(server, from(Some(LOCAL_SENDER))?, mail.reply_to.clone()))
+}
+
+/// No DNS server can be asked.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("no DNS server can be asked: {source}")]
+#[failure(Unavailable, "dns_unavailable")]
+struct NoDns {
+    source: DnsError,
+}
+
+/// What asks the DNS: this server, else that of the settings, else those that this machine asks.
+///
+/// # Errors
+/// Where the resolver cannot be made.
+pub fn dns(server: Option<SocketAddr>, settings: &Settings) -> Result<Dns, AnyFailure> {
+    Ok(Dns::new(server.or(settings.mail.dns_server)).map_err(|source| NoDns { source })?)
+}
+
+impl App {
+    /// The tenant's own mail server, where it has one.
+    ///
+    /// # Errors
+    /// For all but who holds the platform's credentials; the control database's; where its password does not open.
+    pub async fn mailer_of(&self, realm: &mut Realm, caller: &Caller) -> Result<Option<Mailer>, AnyFailure> {
+        let outbound = self.outbound();
+        let found = provider::mailer(realm, caller, (outbound.policy(), None)).await?;
+        Ok(found.map(|own| own.mailer))
+    }
 }
 
 /// Reads the password.

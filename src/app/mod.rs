@@ -9,6 +9,7 @@ mod cache;
 mod databases;
 mod directory;
 pub mod doctor;
+mod event_stream;
 mod events;
 mod feed;
 mod files;
@@ -27,9 +28,11 @@ pub mod scheduled;
 mod servers;
 mod services;
 mod session;
+mod subscribers;
 mod tokens;
 mod usage;
 mod wakeups;
+mod webhook_notices;
 mod webhooks;
 
 use std::sync::Arc;
@@ -49,14 +52,17 @@ use crate::features::placement::Placement;
 use crate::features::provisioning::{DrivenBy, Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::features::services::Circuits;
+use crate::features::services::MOST_AT_ONCE;
 use crate::features::tokens::Tokens;
 use crate::features::usage::Meter;
+use crate::infra::circuit::Circuits;
 use crate::infra::db::{Budgets, DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
+use crate::infra::event_stream::EventStream;
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
 pub use crate::infra::db::{PoolStats, RateCount, SharedRateLimit};
+pub use crate::infra::event_stream::{StreamConsumer, StreamMessage};
 pub use crate::infra::repeated::Repeated;
 pub use crate::infra::{failpoint, telemetry};
 use addresses::Addresses;
@@ -64,9 +70,11 @@ pub use addresses::stack;
 use buckets::Buckets;
 use databases::Passwords;
 use directory::Directory;
+pub(crate) use event_stream::realm_of_subject;
+pub use event_stream::{EventCarrier, PUBLISHER};
 pub use feed::Following;
 pub use mail::{Post, post};
-pub use mailer::mailer;
+pub use mailer::{dns, mailer};
 pub use objects::ObjectServer;
 pub use opening::may_come;
 use realms::{RealmParts, Realms};
@@ -74,7 +82,9 @@ pub use relay::Writings;
 use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
+pub use subscribers::{Delivered, EventHandler, Subscription};
 pub use usage::{own_usage_now, usage_now};
+pub use webhook_notices::WebhookNotices;
 
 /// How long a person who completes a word waits for a server.
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -130,6 +140,8 @@ struct Shared {
     jobs: Notify,
     counted_jobs: jobs::Counted,
     webhooks: webhooks::Sender,
+    /// Where events are published for other programs, too.
+    stream: Option<EventStream>,
     circuits: Circuits,
 }
 
@@ -339,7 +351,8 @@ impl App {
             jobs: Notify::new(),
             counted_jobs: jobs::Counted::default(),
             webhooks: webhooks::Sender::of(settings),
-            circuits: Circuits::default(),
+            stream: settings.events.nats.clone().map(EventStream::new),
+            circuits: Circuits::new(MOST_AT_ONCE),
         }));
         Ok(Session::new(app.clone(), app.adopted(control)))
     }

@@ -12,7 +12,7 @@ use super::App;
 use super::servers::{self, ListedServer};
 use crate::features::iam::AfterCommit;
 use crate::features::relay::{self, Relayed};
-use crate::features::tenants::TenantRef;
+use crate::features::subscribers::Announcement;
 use crate::infra::cluster;
 use crate::infra::db::PgConnection;
 use crate::kernel::{AnyFailure, Caller, TenantId};
@@ -75,16 +75,14 @@ impl App {
     ///
     /// # Errors
     /// When a server does not answer; where the tenant's queue is full.
-    pub async fn relay(&self, realm: TenantId, owner: Uuid) -> Result<Relayed, AnyFailure> {
-        let tenant = match realm {
-            TenantId::PLATFORM => None,
-            id => match self.tenant(&TenantRef::Id(id)).await? {
-                Some(tenant) => Some(tenant),
-                None => return Ok(Relayed::Events(0)),
-            },
-        };
-        let mut realm = self.realm(tenant.as_deref()).await?;
-        Ok(relay::relay(&mut realm, &Caller::System, owner).await?)
+    pub async fn relay(
+        &self,
+        realm: TenantId,
+        owner: Uuid,
+        to: Announcement<'_>,
+    ) -> Result<Relayed, AnyFailure> {
+        let Some(mut realm) = self.realm_of(realm).await? else { return Ok(Relayed::Events(0)) };
+        Ok(relay::relay(&mut realm, &Caller::System, (owner, to)).await?)
     }
 }
 

@@ -119,6 +119,19 @@ impl App {
         Ok(end)
     }
 
+    /// Publishes in the tenant's realm what a job says of a webhook.
+    ///
+    /// # Errors
+    /// When a server of ours does not answer.
+    pub async fn publish_webhook_event(&self, job: &ClaimedJob) -> Result<JobEnd, AnyFailure> {
+        let Some(mut realm) = self.realm_of(job.tenant).await? else {
+            return self.not_in_use(job.tenant).await;
+        };
+        let end = webhooks::publish(&mut realm, &Caller::System, job).await?;
+        self.wake_relay(job.tenant);
+        Ok(end)
+    }
+
     /// What is about a tenant that is not in use waits; what is about one that is gone is forgotten.
     pub(super) async fn not_in_use(&self, id: TenantId) -> Result<JobEnd, AnyFailure> {
         let mut control = self.control().await?;

@@ -294,6 +294,7 @@ const READERS: &[&str] = &[
     "migrate status",
     "notify list",
     "notify preference show",
+    "notify provider check",
     "notify provider list",
     "notify show",
     "notify suppress list",

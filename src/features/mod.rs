@@ -2,7 +2,7 @@
 //!
 //! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox, files, usage, jobs, templates.
 //! Processes: provisioning, fleet, inspection, installation, local, doctor, messages, notifications, webhooks, services,
-//! relay, events, business.
+//! subscribers, relay, events, business.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
@@ -27,6 +27,7 @@ pub mod record;
 pub mod relay;
 pub mod secrets;
 pub mod services;
+pub mod subscribers;
 pub mod templates;
 pub mod tenants;
 pub mod tokens;

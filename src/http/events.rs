@@ -87,7 +87,8 @@ struct EventPagination {
 /// as server-sent events, from now on, or after `Last-Event-ID` or `after`. Each is a message whose `id` is its position.
 /// `closing` is sent where the server stops, `token_expired` at the token's end: whoever comes again, with another
 /// token, goes on where they were. `/events/ws` is the same as WebSocket. Nexus's own events
-/// are shown only to callers who also hold the permission of the type, e.g. `user:read` for `user.*`.
+/// are shown only to callers who also hold the permission of the type, e.g. `user:read` for `user.*`. Without a
+/// permission every user may follow their own inbox: `type=notification.received,notification.inbox_changed`.
 #[utoipa::path(
     get,
     path = "/events",

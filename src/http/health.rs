@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use crate::app::ServerState;
+use crate::app::{EventCarrier, ServerState};
 use crate::kernel::Failure;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -41,6 +41,27 @@ pub(super) struct Readiness {
     /// The servers of tenants' databases, asked every few seconds. One that is down does not make the process
     /// unready: it answers for tenants of the others.
     servers: Vec<ServerReadiness>,
+    /// What carries events; nothing before the control database was read.
+    events: Option<EventsReadiness>,
+}
+
+/// What carries events. That it is down does not make the process unready: events wait.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventsReadiness {
+    /// postgres or nats
+    #[schema(example = "nats")]
+    backend: &'static str,
+    /// Whether there is a connection to NATS
+    connected: Option<bool>,
+}
+
+impl From<EventCarrier> for EventsReadiness {
+    fn from(carrier: EventCarrier) -> Self {
+        match carrier {
+            EventCarrier::Postgres => Self { backend: "postgres", connected: None },
+            EventCarrier::Nats { is_connected } => Self { backend: "nats", connected: Some(is_connected) },
+        }
+    }
 }
 
 /// Whether a server of tenants' databases answers.
@@ -63,7 +84,12 @@ pub(super) enum NotReady {
 }
 
 impl Readiness {
-    pub(super) fn of(stopping: bool, not_ready: Option<NotReady>, servers: Vec<ServerReadiness>) -> Self {
+    pub(super) fn of(
+        stopping: bool,
+        not_ready: Option<NotReady>,
+        servers: Vec<ServerReadiness>,
+        events: Option<EventCarrier>,
+    ) -> Self {
         let (code, reason) = match not_ready {
             Some(NotReady::ControlDatabase(code)) => {
                 (Some(code), Some("the control database does not answer"))
@@ -72,7 +98,15 @@ impl Readiness {
             None => (None, None),
         };
         let ready = code.is_none();
-        Self { ready, control_database: not_ready.is_none(), stopping, code, reason, servers }
+        Self {
+            ready,
+            control_database: not_ready.is_none(),
+            stopping,
+            code,
+            reason,
+            servers,
+            events: events.map(EventsReadiness::from),
+        }
     }
 }
 
@@ -116,5 +150,5 @@ async fn ready(State(api): State<Api>) -> Readiness {
     let current = following.verifier.require_current();
     let not_ready = current.err().map(|failure| NotReady::ControlDatabase(failure.code()));
     let servers = following.servers.states().into_iter().map(ServerReadiness::of).collect();
-    Readiness::of(api.is_stopping(), not_ready, servers)
+    Readiness::of(api.is_stopping(), not_ready, servers, Some(api.0.app.event_carrier()))
 }

@@ -45,7 +45,7 @@ impl Waiting {
 
 async fn ready(State(waiting): State<Waiting>) -> Readiness {
     let code = *waiting.code.read().unwrap_or_else(PoisonError::into_inner);
-    Readiness::of(waiting.stop.is_cancelled(), Some(NotReady::ControlDatabase(code)), Vec::new())
+    Readiness::of(waiting.stop.is_cancelled(), Some(NotReady::ControlDatabase(code)), Vec::new(), None)
 }
 
 async fn not_yet(request: Request) -> Result<Response, Problem> {

@@ -1,8 +1,11 @@
 //! Mechanisms with no business noun. Knows nothing of tenants' rules, of any door, of clap or axum.
 
+pub mod circuit;
 pub mod cluster;
 pub mod crypto;
 pub mod db;
+pub mod dns;
+pub mod event_stream;
 pub mod failpoint;
 pub mod fetch;
 pub mod handover;

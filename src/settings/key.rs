@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::error::Expected;
 use super::{
-    control, issuer, keys, local, log, mail, migrations, outbound, passwords, serve, server, store,
+    control, events, issuer, keys, local, log, mail, migrations, outbound, passwords, serve, server, store,
     telemetry, tenants, tokens,
 };
 use crate::kernel::{MailAddress, suggest};
@@ -51,6 +51,10 @@ pub enum Kind {
     Networks,
     /// Origins of web pages as browsers write them, separated by commas.
     Origins,
+    /// NATS servers, separated by commas.
+    NatsServers,
+    /// A word of small letters, digits, `-` and `_`.
+    Token,
     /// A path; a relative one counts from the folder of the file that says it.
     Path,
     /// `http://` or `https://`, without a user in it.
@@ -137,6 +141,11 @@ pub const SECTIONS: &[Section] = &[
         help: "Where requests may go whose addresses tenants choose, such as those of webhooks.",
         keys: outbound::KEYS,
     },
+    Section {
+        path: "context.NAME.events",
+        help: "What carries events between processes, and to programs outside.",
+        keys: events::KEYS,
+    },
 ];
 
 const TOP: &[Key] = &[Key {
@@ -188,6 +197,7 @@ impl Kind {
             | Self::Issuer
             | Self::Address
             | Self::Networks
+            | Self::NatsServers
             | Self::Origins => false,
             _ if text.is_empty() => true,
             Self::Number(..) => {
@@ -195,7 +205,7 @@ impl Kind {
             }
             Self::Word(words) => suggest::nearest(text, words.iter().copied()).is_some(),
             Self::Path => text.starts_with("~/"),
-            Self::Text | Self::Context | Self::MailAddress => false,
+            Self::Text | Self::Token | Self::Context | Self::MailAddress => false,
         }
     }
 
@@ -226,6 +236,12 @@ impl Kind {
                 "origins, e.g. https://app.example.com,http://localhost:5173: scheme, host in small letters, \
                  and port where it is not the usual one",
             ),
+            Self::NatsServers if text.split(',').all(|server| is_nats_server(server.trim())) => Ok(()),
+            Self::NatsServers => expected(
+                "NATS servers like tls://nats.example.com:4222 or nats://127.0.0.1:4222, with no user in it",
+            ),
+            Self::Token if text.len() <= 40 && text.bytes().all(is_of_token) => Ok(()),
+            Self::Token => expected("up to 40 small letters, digits, '-' and '_'"),
             Self::Path if text.starts_with('~') => expected("a path; '~' is not expanded here"),
             Self::Text | Self::Path => Ok(()),
             Self::Url => {
@@ -253,6 +269,18 @@ impl Kind {
             },
         }
     }
+}
+
+fn is_nats_server(text: &str) -> bool {
+    let place = text.strip_prefix("nats://").or_else(|| text.strip_prefix("tls://"));
+    place.is_some_and(|place| {
+        !place.is_empty()
+            && !place.contains(|c: char| c.is_whitespace() || c.is_control() || "@/?#".contains(c))
+    })
+}
+
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
 }
 
 /// Whether a text is an origin as browsers write it (RFC 6454, section 6.2): they are compared byte by byte.

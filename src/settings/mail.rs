@@ -1,6 +1,6 @@
 //! `[context.NAME.mail]`: the server that mail is handed to, and whom it is from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::SecretSetting;
@@ -18,6 +18,8 @@ pub struct MailSettings {
     pub from: Option<MailAddress>,
     /// Where answers go to.
     pub reply_to: Option<MailAddress>,
+    /// Who is asked what the DNS says of the sender's domain; `None`: those that this machine asks.
+    pub dns_server: Option<SocketAddr>,
 }
 
 /// A server that takes mail.
@@ -130,6 +132,12 @@ pub(super) const KEYS: &[Key] = &[
         default: Default::Words("none: replies go to from"),
         help: "Reply-To address.",
     },
+    Key {
+        name: "dns_server",
+        kind: Kind::Address,
+        default: Default::Words("those of /etc/resolv.conf"),
+        help: "Address and port of the DNS server that a check of the sender's domain asks, e.g. 9.9.9.9:53.",
+    },
 ];
 
 impl MailSettings {
@@ -138,18 +146,19 @@ impl MailSettings {
     pub(super) fn read(section: &SectionValues<'_>) -> Result<Self, SettingsError> {
         let address = |name: &str| section.text(name).and_then(|text| text.parse::<MailAddress>().ok());
         let (from, reply_to) = (address("from"), address("reply_to"));
+        let dns_server = section.text("dns_server").and_then(|text| text.parse().ok());
         if section.text("smtp_host").is_none() {
             // What is said of a server without saying which is a slip.
             let of_server = section.paths().into_iter().any(|path| path.contains(".mail.smtp_"));
             return if of_server {
                 Err(SettingsError::Missing { key: section.key("smtp_host") })
             } else {
-                Ok(Self { server: None, from, reply_to })
+                Ok(Self { server: None, from, reply_to, dns_server })
             };
         }
         section.required("from")?;
         let server = MailServerSettings::read(section)?;
-        Ok(Self { server: Some(server), from, reply_to })
+        Ok(Self { server: Some(server), from, reply_to, dns_server })
     }
 }
 

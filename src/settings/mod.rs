@@ -13,6 +13,7 @@ pub mod document;
 pub mod edit;
 pub mod environment;
 pub mod error;
+pub mod events;
 pub mod home;
 mod issuer;
 pub mod key;
@@ -39,6 +40,7 @@ pub mod values;
 
 pub use context_name::ContextName;
 pub use error::SettingsError;
+pub use events::{EventSettings, NatsSettings};
 pub use home::Home;
 pub use keys::KeySettings;
 pub use local::LocalSettings;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// Where requests may go whose addresses tenants choose.
     pub outbound: OutboundSettings,
+    /// What carries events.
+    pub events: EventSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -235,6 +239,10 @@ impl Loaded {
         if let Some(file) = mail.server.as_ref().and_then(|server| server.ca_file.as_ref()) {
             check_certificates(file)?;
         }
+        let events = EventSettings::read(&section("events"))?;
+        if let Some(file) = events.nats.as_ref().and_then(|nats| nats.ca_file.as_ref()) {
+            check_certificates(file)?;
+        }
         Ok(Settings {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
@@ -244,6 +252,7 @@ impl Loaded {
             serve: ServeSettings::read(&section("serve")),
             mail,
             outbound: OutboundSettings::read(&section("outbound"), self.context.is_local()),
+            events,
             log: self.log(),
             context: self.context.clone(),
             home,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::app::{App, Post, scheduled};
+use crate::app::{App, EventHandler, Post, Subscription, WebhookNotices, scheduled};
 use crate::features::jobs::schedules::Schedule;
 use crate::features::jobs::{ClaimedJob, JobEnd, JobKind};
 use crate::features::messages;
+use crate::features::subscribers::{self, Subscriber};
 use crate::features::webhooks;
 use crate::kernel::AnyFailure;
 
@@ -16,8 +17,16 @@ use crate::kernel::AnyFailure;
 const ELSEWHERE: Duration = Duration::from_mins(1);
 
 /// All kinds.
-static KINDS: [&JobKind; 5] =
-    [&messages::SEND, &messages::NOTIFY, &webhooks::DELIVER, &scheduled::FILL_POOLS, &scheduled::PURGE_DUE];
+static KINDS: [&JobKind; 8] = [
+    &messages::SEND,
+    &messages::NOTIFY,
+    &webhooks::DELIVER,
+    &webhooks::PUBLISH,
+    &subscribers::DELIVER,
+    &subscribers::RETRY,
+    &scheduled::FILL_POOLS,
+    &scheduled::PURGE_DUE,
+];
 
 /// Whether jobs of a kind send messages.
 fn sends(kind: &str) -> bool {
@@ -32,6 +41,7 @@ pub struct Registry {
     /// Kinds of who put the process together.
     more: Vec<(&'static JobKind, Arc<dyn Handler>)>,
     schedules: Vec<&'static Schedule>,
+    subscriptions: Vec<Subscription>,
 }
 
 /// Runs the jobs of a kind.
@@ -45,7 +55,28 @@ impl Registry {
     /// Of a process whose messages go there.
     #[must_use]
     pub fn new(post: Option<Post>) -> Self {
-        Self { post, more: Vec::new(), schedules: scheduled::SCHEDULES.iter().collect() }
+        let schedules = scheduled::SCHEDULES.iter().collect();
+        let own = Self { post, more: Vec::new(), schedules, subscriptions: Vec::new() };
+        own.subscribe(&WebhookNotices::SUBSCRIBER, Arc::new(WebhookNotices))
+    }
+
+    /// The same, in which one more subscriber is told of events.
+    #[must_use]
+    pub fn subscribe(mut self, subscriber: &'static Subscriber, handler: Arc<dyn EventHandler>) -> Self {
+        self.subscriptions.push((subscriber, handler));
+        self
+    }
+
+    /// Who is told of events.
+    #[must_use]
+    pub fn subscribers(&self) -> Vec<&'static Subscriber> {
+        self.subscriptions.iter().map(|(subscriber, _)| *subscriber).collect()
+    }
+
+    /// Who is told of events, and what handles them.
+    #[must_use]
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
     }
 
     /// The same, which knows one more kind.
@@ -98,6 +129,10 @@ impl Registry {
         match &self.post {
             Some(post) if sends(&job.kind) => Box::pin(app.send_message(post, job)).await,
             _ if job.kind == webhooks::DELIVER.name => Box::pin(app.deliver_webhook(job)).await,
+            _ if job.kind == webhooks::PUBLISH.name => Box::pin(app.publish_webhook_event(job)).await,
+            _ if [subscribers::DELIVER.name, subscribers::RETRY.name].contains(&job.kind.as_str()) => {
+                Box::pin(app.hand_over(&self.subscriptions, job)).await
+            }
             _ if job.kind == scheduled::FILL_POOLS.name => Box::pin(app.fill_pools()).await,
             _ if job.kind == scheduled::PURGE_DUE.name => Box::pin(app.purge_due()).await,
             // None of these is claimed here.
@@ -114,6 +149,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::app::PUBLISHER;
 
     #[test]
     fn every_kind_has_a_name_of_its_own_and_ends_some_day() {
@@ -138,6 +174,16 @@ mod tests {
         for schedule in schedules {
             assert!(schedule.next(time::OffsetDateTime::UNIX_EPOCH).is_some(), "{}", schedule.name);
             assert!(registry.kind(schedule.kind.name).is_some(), "{}", schedule.name);
+        }
+    }
+
+    #[test]
+    fn every_subscriber_has_a_name_of_its_own_and_a_pattern_that_can_be_read() {
+        let all = Registry::new(None).subscribers();
+        let names: BTreeSet<&str> = all.iter().map(|it| it.name).chain([PUBLISHER.name]).collect();
+        assert_eq!(names.len(), all.len() + 1);
+        for it in all {
+            assert!(it.pattern.parse::<webhooks::EventPattern>().is_ok(), "{}", it.name);
         }
     }
 

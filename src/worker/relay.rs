@@ -2,7 +2,7 @@
 //! database shows that it was written to.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::app::{App, Repeated, Writings};
+use crate::app::{App, EventCarrier, PUBLISHER, Repeated, Writings};
 use crate::features::relay::Relayed;
+use crate::features::subscribers::{Announcement, Subscriber};
 use crate::kernel::{AnyFailure, TenantId};
+use crate::worker::registry::Registry;
 
 /// Realms that are relayed at once.
 const AT_ONCE: usize = 4;
@@ -42,17 +44,19 @@ static FAILED: LazyLock<Repeated> =
     LazyLock::new(|| Repeated::new("events are not relayed", Duration::from_mins(1)));
 
 /// Relays events until it is told to stop.
-pub async fn run(app: App, stop: CancellationToken) {
+pub async fn run(app: App, registry: Registry, stop: CancellationToken) {
     let (found, mut written) = mpsc::channel::<Vec<TenantId>>(1);
     let _looking = AbortOnDropHandle::new(tokio::spawn(look(app.clone(), found)));
     let (owner, mut turns) = (Uuid::now_v7(), Turns::new(Instant::now()));
+    let recipients = Arc::new(Recipients::of(&app, &registry));
     let (mut tasks, mut under_way) = (JoinSet::<Ended>::new(), HashMap::<Id, TenantId>::new());
     while !stop.is_cancelled() {
         while tasks.len() < AT_ONCE
             && let Some(realm) = turns.begin(Instant::now())
         {
-            let app = app.clone();
-            let task = tasks.spawn(async move { relay_one(&app, realm, owner).await });
+            let (app, recipients) = (app.clone(), Arc::clone(&recipients));
+            let task =
+                tasks.spawn(async move { relay_one(&app, realm, owner, recipients.announcement()).await });
             under_way.insert(task.id(), realm);
         }
         let next = turns.next().filter(|_| tasks.len() < AT_ONCE);
@@ -74,6 +78,30 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
     // Transactions that are under way are few and short.
     while tasks.join_next().await.is_some() {}
+}
+
+/// Who is told of events, and who by a job: all where PostgreSQL alone carries events; else what publishes them, which
+/// the others hear of them by.
+struct Recipients {
+    all: Vec<&'static Subscriber>,
+    by_job: Vec<&'static Subscriber>,
+}
+
+impl Recipients {
+    fn of(app: &App, registry: &Registry) -> Self {
+        let mut all = registry.subscribers();
+        match app.event_carrier() {
+            EventCarrier::Postgres => Self { by_job: all.clone(), all },
+            EventCarrier::Nats { .. } => {
+                all.push(&PUBLISHER);
+                Self { all, by_job: vec![&PUBLISHER] }
+            }
+        }
+    }
+
+    fn announcement(&self) -> Announcement<'_> {
+        Announcement { all: &self.all, by_job: &self.by_job }
+    }
 }
 
 async fn sleep_until(moment: Option<Instant>) {
@@ -101,8 +129,8 @@ async fn look(app: App, found: mpsc::Sender<Vec<TenantId>>) {
     }
 }
 
-async fn relay_one(app: &App, realm: TenantId, owner: Uuid) -> Ended {
-    let relayed: Result<Relayed, AnyFailure> = app.relay(realm, owner).await;
+async fn relay_one(app: &App, realm: TenantId, owner: Uuid, to: Announcement<'_>) -> Ended {
+    let relayed: Result<Relayed, AnyFailure> = app.relay(realm, owner, to).await;
     match relayed {
         Ok(Relayed::Events(0)) => Ended::Nothing,
         Ok(Relayed::Events(_)) => {

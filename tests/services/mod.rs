@@ -11,8 +11,9 @@ const REACH: [&str; 8] =
     ["self", "PgConnection", "ServerAddress", "Realm", "Worker", "Provisioning", "Placement", "Reach<"];
 
 /// Folders of a feature that are public themselves.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "apply",
+    "arrival",
     "custom_fields",
     "groups",
     "idempotency",

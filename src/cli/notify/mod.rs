@@ -1,5 +1,6 @@
 //! `nexus notify`: notifications, and mail.
 
+mod check;
 mod diff;
 mod history;
 mod input;

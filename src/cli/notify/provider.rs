@@ -9,6 +9,7 @@ use super::super::output::{row, thing};
 use super::super::place::read_secret;
 use super::super::webhook::TenantArgs;
 use super::super::{CommandResult, Exit, Invocation, pages};
+use super::check::{self, CheckArgs};
 use crate::app::App;
 use crate::features::iam::Realm;
 use crate::features::notifications::provider::{self, MailHost, MailProvider, MailUser, NewProvider};
@@ -50,6 +51,20 @@ EXAMPLES
 EXAMPLES
   nexus notify provider remove --tenant acme")]
     Remove(OfTenantArgs),
+    /// Check whether mail arrives: MX, SPF, DKIM, DMARC, connection and login
+    ///
+    /// Looks up what receivers look up of the domain that mail is from, and says of each record what it
+    /// means to them and what to add. Then connects to the mail server and logs in; nothing is sent.
+    /// Without --tenant, the platform's mail server is checked; no control database is needed for that.
+    #[command(after_help = "\
+EXAMPLES
+  nexus notify provider check --dkim-selector mail2026
+  nexus notify provider check --tenant acme --dkim-selector s1 --sender-ip 192.0.2.7
+  nexus -o json notify provider check --from no-reply@acme.example | jq '.[] | select(.severity != \"ok\")'
+
+Exit codes: 0 nothing worse than warnings, 2 records are missing or wrong, or no mail server is
+set, 8 the mail server or a DNS server cannot be used.")]
+    Check(Box<CheckArgs>),
 }
 
 /// Arguments of `nexus notify provider list` and `remove`.
@@ -123,6 +138,7 @@ pub(super) async fn run(args: ProviderArgs, ctx: &Invocation) -> CommandResult {
             say_if_dry(ctx);
             ctx.screen.thing(&gone)?;
         }
+        Verb::Check(args) => return check::run(*args, ctx).await,
     }
     Ok(Exit::Done)
 }

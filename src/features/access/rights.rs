@@ -147,6 +147,10 @@ pub static INIT: Right =
 pub static RELAY: Right =
     Right { name: "event:relay", description: "turn the events of outboxes into jobs", roles: None };
 
+/// Hand events to the code that subscribed to them.
+pub static HANDLE_EVENTS: Right =
+    Right { name: "event:handle", description: "hand events to those who subscribed to them", roles: None };
+
 /// Claim jobs, and say what came of them.
 pub static RUN_JOBS: Right = Right { name: "job:run", description: "run jobs", roles: None };
 

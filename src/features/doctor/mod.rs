@@ -8,6 +8,7 @@
 //! Start reading at `service.rs` (what is looked at, and in which order), then `model.rs`.
 
 mod control;
+mod events;
 mod input;
 mod keys;
 mod machine;

@@ -26,6 +26,8 @@ pub enum Group {
     Cluster,
     /// The object stores.
     Store,
+    /// What carries events.
+    Events,
 }
 
 impl Group {
@@ -40,6 +42,7 @@ impl Group {
             Self::Control => "control",
             Self::Cluster => "cluster",
             Self::Store => "store",
+            Self::Events => "events",
             Self::Tenants => "tenants",
             Self::Audit => "audit",
             Self::Machine => "machine",
@@ -49,7 +52,9 @@ impl Group {
     /// Where what is called so is.
     fn place(self, subject: &str) -> Location {
         match self {
-            Self::Settings | Self::Programs | Self::Local | Self::Key | Self::Machine => Location::Machine,
+            Self::Settings | Self::Programs | Self::Local | Self::Key | Self::Machine | Self::Events => {
+                Location::Machine
+            }
             Self::Control | Self::Tenants | Self::Audit => Location::Control,
             Self::Cluster => Location::Cluster(subject.to_owned()),
             Self::Store => Location::Store(subject.to_owned()),
@@ -119,6 +124,7 @@ pub const CHECKS: &[(Group, &[&str])] = &[
         ],
     ),
     (Group::Store, &["reachable", "tls", "clock", "keys"]),
+    (Group::Events, &["reachable", "stream"]),
 ];
 
 /// The whole name of a check, e.g. `key.file`.

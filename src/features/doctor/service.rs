@@ -13,7 +13,7 @@ use super::model::{CHECKS, Group, Only, checks};
 use super::objects::{self, StoreSubject};
 use super::server::{self, ServerSubject};
 use super::store::{ServerFacts, TemplateRow};
-use super::{keys, machine, programs, settings, stack, stoppers};
+use super::{events, keys, machine, programs, settings, stack, stoppers};
 use crate::features::access::{self, About, AccessError, rights};
 use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
@@ -41,13 +41,14 @@ pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result
     }
     let input = Arc::new(input);
     let (key, key_finding) = key(&input).await;
-    let (control, default_cluster, default_store, local, tools, here) = tokio::join!(
+    let (control, default_cluster, default_store, local, tools, here, carried) = tokio::join!(
         control_if_wanted(&input, key.clone(), only),
         default_cluster(&input, only),
         default_store(&input, only),
         local(&input, only),
         tools(only),
         here(&input, only),
+        events_if_wanted(&input, only),
     );
     let (clusters, stores) = tokio::join!(
         join_all(control.clusters.iter().map(cluster)),
@@ -78,6 +79,7 @@ pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result
     findings.extend(control.findings);
     findings.extend(local);
     findings.extend(here);
+    findings.extend(carried);
     Ok(sorted(findings, only).into())
 }
 
@@ -124,6 +126,15 @@ async fn control_if_wanted(input: &DoctorInput, key: Option<Arc<dyn MasterKey>>,
         return control::examine(input, key, CHECK_TIMEOUT).await;
     }
     Seen::default()
+}
+
+async fn events_if_wanted(input: &DoctorInput, only: &Only) -> Vec<Finding> {
+    match &input.settings {
+        Ok(settings) if only.group(Group::Events) => {
+            events::examine(settings.events.nats.as_ref(), CHECK_TIMEOUT).await
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A server of tenants' databases, as it was seen.

@@ -15,6 +15,6 @@ pub use filter::EventFilter;
 pub use model::{EventPattern, EventView, NotAPattern, Patterns};
 pub(crate) use readers::ReaderSources;
 pub use readers::{EventBatch, Readers, Subscription};
-pub use service::{EventPage, EventQuery, StartPosition, page, require};
+pub use service::{EventPage, EventQuery, StartPosition, page};
 
 pub use crate::features::outbox::EventType;

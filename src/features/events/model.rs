@@ -112,6 +112,13 @@ impl Patterns {
     }
 }
 
+impl Patterns {
+    /// Whether they are all of these names, and nothing else is asked for.
+    pub(super) fn are_only(&self, names: &[&str]) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|pattern| names.contains(&pattern.0.as_str()))
+    }
+}
+
 impl FromStr for Patterns {
     type Err = NotAPattern;
 

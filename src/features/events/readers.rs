@@ -167,7 +167,7 @@ impl Subscription {
             self.seen = event.position;
             // The filter is that of a moment ago.
             self.rights_changed |= ["role.", "group."].iter().any(|own| event.kind.starts_with(own));
-            if self.filter.matches(&event.kind) {
+            if self.filter.matches(&event.kind, &event.key) {
                 told.push(event.clone());
             }
         }
@@ -177,7 +177,7 @@ impl Subscription {
     /// Whether some of what is new is to be told.
     #[must_use]
     pub fn has_some(&self, news: &EventBatch) -> bool {
-        news.iter().any(|event| event.position > self.seen && self.filter.matches(&event.kind))
+        news.iter().any(|event| event.position > self.seen && self.filter.matches(&event.kind, &event.key))
     }
 
     /// What was taken after a position is not told: it has to be read again, with the rights of then.

@@ -34,7 +34,7 @@ pub use error::IamError;
 pub use first::FirstPassword;
 pub(in crate::features) use first::{FirstSignIn, check_first_password};
 pub(in crate::features) use messages::account_message;
-pub use messages::{AccountMessage, Message};
+pub use messages::{AccountMessage, Message, SignInSeen};
 pub use model::{Name, NameRef, User, UserRef, UserState};
 pub use realm::Realm;
 pub(crate) use realm::{AfterCommit, RIGHTS_VERSION, RealmTools, require_untampered, session_statements};

@@ -20,5 +20,5 @@ pub use model::{
 pub use service::{
     MOST_CLAIMED, backlog, cancel, claim, list, page, renew, retry, settle, show, submit, wake,
 };
-pub(in crate::features) use service::{again, enqueue, run_now};
+pub(in crate::features) use service::{again, alive, enqueue, ensure, run_now};
 pub use views::{Backlog, BacklogFilter, JobFilter, JobView};

@@ -69,6 +69,31 @@ pub(in crate::features) async fn run_now(
     Ok(store::run_now(control, keys).await?)
 }
 
+/// Writes jobs of a tenant that have keys, in the transaction of what they follow from. A job that there is already (it
+/// waits for a person, or for a pause to end, or runs) runs again. One that ends at this moment may be found by neither
+/// statement: it is written anew then.
+pub(in crate::features) async fn ensure(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    jobs: &[NewJob],
+) -> Result<(), JobError> {
+    let mut missing: Vec<NewJob> = jobs.to_vec();
+    while !missing.is_empty() && enqueue(control, tenant, &missing).await?.len() < missing.len() {
+        let keys: Vec<String> = missing.iter().filter_map(|job| job.dedup_key.clone()).collect();
+        let found = run_now(control, &keys).await?;
+        missing.retain(|job| job.dedup_key.as_ref().is_some_and(|key| !found.contains(key)));
+    }
+    Ok(())
+}
+
+/// Which of these keys have a job that goes on: one that waits for a person does not.
+pub(in crate::features) async fn alive(
+    control: &mut PgConnection,
+    keys: &[String],
+) -> Result<Vec<String>, JobError> {
+    Ok(store::alive(control, keys).await?)
+}
+
 /// Makes jobs ready that became due, and those whose holder is gone. How many there were: where it is many, more may
 /// be due.
 ///

@@ -431,6 +431,18 @@ pub(super) async fn run_now(control: &mut PgConnection, keys: &[String]) -> Resu
     .await?)
 }
 
+/// Which of these keys have a job that goes on.
+pub(super) async fn alive(control: &mut PgConnection, keys: &[String]) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select dedup_key from control.jobs
+         where dedup_key = any($1) and dedup_key is not null and state <> 'dead'",
+    )
+    .persistent(false)
+    .bind(keys)
+    .fetch_all(control)
+    .await?)
+}
+
 pub(super) async fn delete(control: &mut PgConnection, id: JobId) -> Result<(), DbError> {
     sqlx::query("delete from control.jobs where id = $1").bind(id).execute(control).await?;
     Ok(())

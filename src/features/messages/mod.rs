@@ -13,22 +13,23 @@ mod store;
 mod text;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use error::MessageError;
 pub use history::{FailedMessage, cancel, failed, list, page, retry, show};
-pub use model::{Sender, Sent, Writing, Written};
+pub use model::{Route, Sender, Sent, Writing, Written};
 pub use text::Links;
 
 use crate::features::access::{self, rights};
 use crate::features::iam::Realm;
-use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority};
+use crate::features::jobs::{Backoff, ClaimedJob, JobEnd, JobKind, Limits, NewJob, Priority, with_jitter};
 use crate::features::notifications::{EVENT, suppressions};
 use crate::features::outbox::Entry;
 use crate::features::templates::Kind;
+use crate::infra::circuit::{Pass, Refusal, Transition};
 use crate::infra::db::{DbError, LazyLease};
 use crate::infra::failpoint;
 use crate::infra::private_file::{self, PrivateFileError};
@@ -62,6 +63,9 @@ const EVENTS: &str = "mail.";
 /// How often it is tried to record what came of a message, and how long is waited in between.
 const RECORD_ATTEMPTS: u32 = 10;
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
+/// The longest until a message is tried again whose server is left alone. The longer it waits, the less often that is:
+/// thousands may wait for one server, and each is written anew for it.
+const LONGEST_HOLD: Duration = Duration::from_mins(10);
 
 /// Whether an event of a type asks for a message.
 pub(in crate::features) fn is_asked_by(kind: &str) -> bool {
@@ -170,12 +174,15 @@ pub(crate) async fn send_written(
     control: &mut LazyLease,
     caller: &Caller,
     message: &Written,
-    sender: &Sender,
+    route: &Route<'_>,
 ) -> Result<Sent, MessageError> {
     access::authorize_machine(caller, &rights::DELIVER)?;
-    let sent = match sender {
+    let sent = match route.sender {
         Sender::Folder(folder) => to_folder(control, message, folder).await?,
-        Sender::Smtp(client) => to_server(control, message, client).await?,
+        Sender::Smtp(client) => match route.circuits.enter(route.server, Instant::now()) {
+            Ok(pass) => to_server(control, message, (client, pass)).await?,
+            Err(refusal) => held(control, message, refusal).await?,
+        },
     };
     if is_turn_to_forget(message.this.id) {
         store::forget_old(control.get().await?).await?;
@@ -202,7 +209,7 @@ async fn to_folder(
 async fn to_server(
     control: &mut LazyLease,
     Written { this, mail }: &Written,
-    client: &SmtpClient,
+    (client, pass): (&SmtpClient, Pass),
 ) -> Result<Sent, MessageError> {
     let mut begun = false;
     let record = async || -> Result<(), MessageError> {
@@ -224,6 +231,14 @@ async fn to_server(
             return Err(error);
         }
     };
+    let is_of_server = matches!(&outcome, Outcome::Deferred(stop) if stop.is_of_server());
+    if pass.end(is_of_server, Instant::now()) == Transition::Opened {
+        let server = &client.server().host;
+        tracing::warn!(
+            server,
+            "a mail server failed several times in a row: it is left alone for ten seconds at a time"
+        );
+    }
     failpoint::pass(|| "message.sent".to_owned()).await;
     let words = without(&without(&outcome.words(), mail.to.as_str()), &smtp::wire_address(&mail.to));
     let why =
@@ -241,6 +256,25 @@ async fn to_server(
     record_outcome(control, this, begun, (state, &why)).await?;
     failpoint::pass(|| "message.recorded".to_owned()).await;
     Ok(Sent::Ended { end, file: None })
+}
+
+/// Leaves a message for later whose server failed just now: that is no fault of the message, and no attempt.
+async fn held(
+    control: &mut LazyLease,
+    Written { this, .. }: &Written,
+    refusal: Refusal,
+) -> Result<Sent, MessageError> {
+    let open = match refusal {
+        Refusal::Open(open) => open,
+        Refusal::Full => Duration::ZERO,
+    };
+    let asked =
+        this.id.get_timestamp().map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at.to_unix().0));
+    let waited = asked.and_then(|at| at.elapsed().ok()).unwrap_or_default();
+    let pause = with_jitter((waited / 4).min(LONGEST_HOLD), this.attempt, 1).max(open);
+    let why = "the mail server failed several times in a row: it is left alone for a while".to_owned();
+    store::hold(control.get().await?, this, &why).await?;
+    Ok(Sent::Ended { end: JobEnd::Postpone { why, pause }, file: None })
 }
 
 /// Records that a server knows no mailbox of a message's address, which gets no mail from now on. In this order: where

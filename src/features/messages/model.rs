@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::features::jobs::JobEnd;
+use crate::infra::circuit::Circuits;
 use crate::infra::db::stored_as_text;
 use crate::infra::smtp::{Outgoing, SmtpClient};
 use crate::kernel::TenantId;
@@ -16,6 +17,16 @@ pub enum Sender {
     Folder(PathBuf),
     /// A mail server.
     Smtp(SmtpClient),
+}
+
+/// Where one message goes.
+#[derive(Debug)]
+pub struct Route<'a> {
+    pub sender: &'a Sender,
+    /// Those of mail servers.
+    pub circuits: &'a Circuits,
+    /// The server's, in them.
+    pub server: Uuid,
 }
 
 /// A message that is ready to be sent.

@@ -121,6 +121,26 @@ pub(super) async fn put(
     Ok(())
 }
 
+/// Records that a message waits; what was attempted before stays as it is.
+pub(super) async fn hold(control: &mut PgConnection, message: &Delivery, why: &str) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.messages as kept (id, tenant_id, kind, state, attempt, attempts, detail)
+         values ($1, $2, $3, 'deferred', $4, 1, $5)
+         on conflict (tenant_id, id) do update
+             set state = 'deferred', detail = excluded.detail, updated_at = now()
+             where kept.state in ('deferred', 'failed') or (kept.state = 'unknown' and $6)",
+    )
+    .bind(message.id)
+    .bind(message.tenant)
+    .bind(&message.kind)
+    .bind(message.attempt)
+    .bind(why)
+    .bind(message.asked_again)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
 /// Ends a message that is to be tried again, where there is nothing to say any more.
 pub(super) async fn drop_deferred(
     control: &mut PgConnection,

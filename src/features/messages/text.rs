@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, UtcOffset};
 
-use crate::features::iam::{AccountMessage, Message};
+use crate::features::iam::{AccountMessage, Message, SignInSeen};
 use crate::features::outbox::Entry;
 use crate::features::templates::{Rendered, shown};
 use crate::infra::smtp::{MessageError, NewMessage, Outgoing};
@@ -42,7 +43,8 @@ fn page(message: Message) -> Option<&'static str> {
         | Message::PasswordChanged
         | Message::Disabled
         | Message::FactorAdded
-        | Message::FactorRemoved => None,
+        | Message::FactorRemoved
+        | Message::NewSignIn => None,
     }
 }
 
@@ -88,6 +90,10 @@ impl Links {
         if let Some(page) = page(message.message) {
             values.insert("link".to_owned(), json!(self.link(place, page, message)));
             values.insert("within".to_owned(), json!(within(message.hours)));
+        }
+        if let Some(SignInSeen { client, at }) = &message.sign_in {
+            values.insert("client".to_owned(), json!(shown(client, "a client without a plain name")));
+            values.insert("at".to_owned(), json!(minute(*at)));
         }
         values
     }
@@ -140,6 +146,12 @@ pub(super) fn with_link(said: Rendered, url: &str) -> Rendered {
     Rendered { subject, text, html }
 }
 
+/// A moment as people read it, in UTC.
+fn minute(at: OffsetDateTime) -> String {
+    let (at, month) = (at.to_offset(UtcOffset::UTC), u8::from(at.month()));
+    format!("{}-{month:02}-{:02} {:02}:{:02} UTC", at.year(), at.day(), at.hour(), at.minute())
+}
+
 fn within(hours: u64) -> String {
     match hours {
         1 => "one hour".to_owned(),
@@ -152,7 +164,6 @@ fn within(hours: u64) -> String {
 mod tests {
     use proptest::prelude::*;
     use secrecy::SecretString;
-    use time::OffsetDateTime;
     use uuid::Uuid;
 
     use super::*;
@@ -183,6 +194,7 @@ mod tests {
             languages: Vec::new(),
             token: Some(SecretString::from("nxi_x")),
             hours: 168,
+            sign_in: None,
         };
         let values = links("https://{tenant}.app.example/").values(&place, &message);
         assert_eq!(values["link"], "https://acme.app.example/invitation#tenant=acme&token=nxi_x");

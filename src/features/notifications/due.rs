@@ -61,7 +61,7 @@ pub(in crate::features) async fn due(realm: &mut PgConnection, id: Uuid) -> Resu
     if row.is_cancelled {
         return Ok(Due::Dropped { why: "it was cancelled" });
     }
-    let kind: Option<Kind> = row.kind.parse().ok().filter(Kind::is_of_app);
+    let kind: Option<Kind> = row.kind.parse().ok().filter(Kind::has_rows);
     let (Some(kind), Some(says)) = (kind, says(&row)) else {
         return Ok(Due::Broken { why: "its row was changed by hand, and cannot be used" });
     };
@@ -100,7 +100,7 @@ pub(in crate::features) async fn due(realm: &mut PgConnection, id: Uuid) -> Resu
 
 fn says(row: &DueRow) -> Option<Says> {
     match (&row.template, &row.subject, &row.text) {
-        (Some(template), None, None) => Some(Says::Template(template.parse().ok().filter(Kind::is_of_app)?)),
+        (Some(template), None, None) => Some(Says::Template(template.parse().ok().filter(Kind::has_rows)?)),
         (None, Some(subject), Some(text)) => {
             Some(Says::Text { subject: subject.clone(), text: text.clone() })
         }

@@ -1,12 +1,13 @@
 //! Notifications: what apps have sent to people ([`send`]), what people want of it ([`preferences`]), and their inbox
 //! ([`inbox`]), which addresses get no mail ([`suppressions`]), and tenants' own
 //! mail servers ([`provider`]). Also the mail server of the settings ([`Mailer`]), and a test of it ([`test`]) that says at which step
-//! mail stops and what to do.
+//! mail stops and what to do, and a check of whether its mail arrives ([`arrival`]).
 //!
 //! A process feature. A request writes rows and events; `relay` makes jobs of those, and `messages` asks here what is
 //! [`due`], writes it and sends it. Start reading at [`send`].
 
 mod advice;
+pub mod arrival;
 mod budget;
 mod due;
 mod error;
@@ -14,6 +15,7 @@ mod history;
 pub mod inbox;
 mod mailer;
 mod model;
+mod notice;
 mod preferences;
 pub mod provider;
 mod quiet;
@@ -33,6 +35,8 @@ pub use mailer::Mailer;
 pub use model::{
     Accepted, Content, DedupKey, NewNotification, NotARecipient, NotificationPriority, Subject, To,
 };
+pub use notice::Notice;
+pub(crate) use notice::notify_administrators;
 pub use preferences::{
     KindPattern, NotATime, Preference, Preferences, PreferencesChange, QuietHoursView, TimeOfDay,
     preferences, set_preferences,

@@ -161,7 +161,7 @@ fn rows(channel: Option<Channel>, reached: &Reached) -> Result<Vec<NewRow>, Noti
     Ok(users.chain(addresses).collect())
 }
 
-fn entry(row: &NewRow, new: &NewNotification) -> NewEntry {
+pub(super) fn entry(row: &NewRow, new: &NewNotification) -> NewEntry {
     let key = match (&row.user, &row.address) {
         (Some(user), _) => user.to_string(),
         // An address is personal: it is in no payload, and in no key.

@@ -86,7 +86,12 @@ fn text(mailer: &Mailer) -> String {
     )
 }
 
-async fn failure(mailer: &Mailer, outcome: &Outcome, stop: &Stop, steps: &[StepTaken]) -> NotificationsError {
+pub(super) async fn failure(
+    mailer: &Mailer,
+    outcome: &Outcome,
+    stop: &Stop,
+    steps: &[StepTaken],
+) -> NotificationsError {
     let server = mailer.client.server();
     let chain = steps.iter().rev().find_map(|taken| match &taken.seen {
         StepDetail::Tls(seen) => Some(seen.chain.clone()),
@@ -94,7 +99,9 @@ async fn failure(mailer: &Mailer, outcome: &Outcome, stop: &Stop, steps: &[StepT
     });
     // The port of a server that expects TLS at once is silent: it waits for the client.
     let is_silent = stop.step == Step::Greeting && stop.reply().is_none() && server.tls != SmtpTls::Implicit;
-    let speaks_tls = is_silent && smtp::speaks_tls(&server.host, server.port, TLS_PROBE_TIMEOUT).await;
+    // Where a tenant names the server, only what was checked is connected to.
+    let may_probe = is_silent && !mailer.client.is_guarded();
+    let speaks_tls = may_probe && smtp::speaks_tls(&server.host, server.port, TLS_PROBE_TIMEOUT).await;
     let chain = chain.unwrap_or_default();
     let failed = Failed { stop, server, from: &mailer.from, chain: &chain, speaks_tls };
     let (hints, reason) = (failed.advice(), stop.to_string());

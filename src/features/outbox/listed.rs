@@ -94,6 +94,15 @@ types! {
         ! group "group" Text "its name before",
         ? name "name" Text "its name from now on, where it was renamed",
     }
+    "notification.inbox_changed" 1 "notification:read" "a user read or deleted some of their inbox; they hear of their own without a permission" [] {
+        ! user_id "user" Id "whose inbox it is",
+        ! unread "unread" Count "how many are not read after that",
+    }
+    "notification.received" 1 "notification:read" "a notification came into a user's inbox; they hear of their own without a permission" [] {
+        ! user_id "user" Id "whose inbox it is",
+        ! notification_id "notification" Id "the notification's id",
+        ! unread "unread" Count "how many are not read with it",
+    }
     "notification.suppression_created" 1 "notification:read" "an address was suppressed: mail to it is stopped" ["suppression.create"] {
         ! suppression_id "suppression" Id "the suppression's id",
         ! scope "scope" Text "which mail is stopped: bulk or all",
@@ -188,6 +197,14 @@ types! {
     "user.verified" 1 "user:read" "a user who registered confirmed their address" ["user.verify"] {
         ! user_id "user" Id "who",
     }
+    "webhook.disabled" 1 "webhook:read" "events are no longer sent to a webhook" ["webhook.disable"] {
+        ! webhook_id "webhook" Id "the webhook's id",
+        ! reason "reason" Text "why: request, gone (its receiver said so) or failing (for five days)",
+    }
+    "webhook.failing" 1 "webhook:read" "a webhook has taken no event for a day" [] {
+        ! webhook_id "webhook" Id "the webhook's id",
+        ! since "since" Text "when the first of its failures was",
+    }
 }
 
 /// What is in realms' logs and is no event: what ends nothing and changes nothing that is there, what is only asked
@@ -227,7 +244,6 @@ pub(super) const ACTIONS_WITHOUT_EVENT: &[&str] = &[
     "service.remove",
     "webhook.create",
     "webhook.delete",
-    "webhook.disable",
     "webhook.enable",
     "webhook.redeliver",
     "webhook.replay",

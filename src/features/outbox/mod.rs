@@ -11,8 +11,8 @@ mod types;
 
 pub(in crate::features) use model::{Entry, LogEnds, LoggedEvent, NewEntry, Waiting};
 pub(in crate::features) use store::{
-    append, bound, event, forget_published, log_after, log_ends, mark_handed_over, number, position_at,
-    since, waiting, waiting_unnumbered,
+    append, append_once, bound, event, forget_published, log_after, log_ends, mark_handed_over, number,
+    position_at, position_of, since, waiting, waiting_unnumbered,
 };
 pub use types::{EventType, RESERVED};
-pub(in crate::features) use types::{LoggedChange, is_of_apps};
+pub(in crate::features) use types::{INBOX_CHANGED, LoggedChange, NOTIFICATION_RECEIVED, is_of_apps};

@@ -44,6 +44,26 @@ pub(in crate::features) async fn append(
     Ok(ids)
 }
 
+/// Writes a row whose id is known: nothing where it is written already.
+pub(in crate::features) async fn append_once(
+    realm: &mut PgConnection,
+    (id, actor): (Uuid, &str),
+    entry: &NewEntry,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into nexus.outbox (id, key, type, payload, actor) values ($1, $2, $3, $4, left($5, 200))
+         on conflict (id) do nothing",
+    )
+    .bind(id)
+    .bind(&entry.key)
+    .bind(entry.kind)
+    .bind(&entry.payload)
+    .bind(actor)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
 /// The oldest that are not marked as delivered, and events that have no position, up to so many, in the order in which
 /// they were written: a process of a version that has no log marks events, and gives them no position. Payloads are
 /// those of messages; of what is longer than 15,000 bytes, or no JSON that can be read here, nothing is read.
@@ -226,6 +246,17 @@ pub(in crate::features) async fn log_ends(realm: &mut PgConnection) -> Result<Lo
     )
     .fetch_one(realm)
     .await?)
+}
+
+/// The position of an event; `Some(None)` where it has none yet, `None` where it is not kept.
+pub(in crate::features) async fn position_of(
+    realm: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Option<i64>>, DbError> {
+    Ok(sqlx::query_scalar("select position from nexus.outbox where id = $1")
+        .bind(id)
+        .fetch_optional(realm)
+        .await?)
 }
 
 /// The first position that was given at a moment or later; none where that was the last of none.

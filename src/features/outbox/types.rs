@@ -40,6 +40,10 @@ pub const RESERVED: [&str; 28] = [
     "webhook",
 ];
 
+/// What the owner of an inbox hears of without a permission: something came, or was read or deleted.
+pub(in crate::features) const NOTIFICATION_RECEIVED: &str = "notification.received";
+pub(in crate::features) const INBOX_CHANGED: &str = "notification.inbox_changed";
+
 /// A type of events.
 #[derive(Debug)]
 pub struct EventType {
@@ -273,7 +277,7 @@ mod tests {
     }
 
     /// Texts of that form that are no actions of a realm's log: names of failpoints, and actions of the platform's.
-    const NO_ACTIONS: [&str; 18] = [
+    const NO_ACTIONS: [&str; 19] = [
         "custom_field.cleared",
         "files.found",
         "files.marked",
@@ -284,6 +288,7 @@ mod tests {
         "key.retire",
         "key.rotate",
         "key.rotate.between",
+        "notification.notice.commit",
         "notification.send.commit",
         "refresh.exchange.after",
         "refresh.exchange.before",

@@ -2,6 +2,7 @@
 
 use crate::features::access::AccessError;
 use crate::features::jobs::JobError;
+use crate::features::subscribers::SubscriberError;
 use crate::features::webhooks::WebhookError;
 use crate::infra::db::DbError;
 use crate::kernel::Failure;
@@ -17,6 +18,10 @@ pub enum RelayError {
     #[error(transparent)]
     #[failure(transparent)]
     Jobs(#[from] JobError),
+    /// The subscribers.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Subscribers(#[from] SubscriberError),
     /// The webhooks.
     #[error(transparent)]
     #[failure(transparent)]

@@ -20,6 +20,7 @@ use crate::features::iam::Realm;
 use crate::features::jobs::{self, NewJob};
 use crate::features::messages;
 use crate::features::outbox::{self, Entry, Waiting};
+use crate::features::subscribers::{self, Announcement};
 use crate::features::webhooks;
 use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::infra::failpoint;
@@ -58,7 +59,11 @@ pub enum Relayed {
 /// For all but who holds the platform's credentials; where the queue of the tenant is full: its events wait then; the
 /// realm's and the control database's.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn relay(realm: &mut Realm, caller: &Caller, owner: Uuid) -> Result<Relayed, RelayError> {
+pub async fn relay(
+    realm: &mut Realm,
+    caller: &Caller,
+    (owner, to): (Uuid, Announcement<'_>),
+) -> Result<Relayed, RelayError> {
     access::authorize_machine(caller, &rights::RELAY)?;
     let tenant = realm.place().id;
     let mut fence = None;
@@ -79,7 +84,7 @@ pub async fn relay(realm: &mut Realm, caller: &Caller, owner: Uuid) -> Result<Re
         let Some(held) = held else { break Relayed::Busy };
         fence = Some(held);
         failpoint::pass(|| "relay.lease.taken".to_owned()).await;
-        match write_jobs(realm.control().await?, tenant, held, &events).await {
+        match write_jobs(realm.control().await?, (tenant, held), &events, to).await {
             Ok(true) => {}
             // It took so long that another process took the realm over.
             Ok(false) => return Ok(Relayed::Busy),
@@ -132,9 +137,9 @@ async fn waiting(realm: &mut Realm) -> Result<(Vec<Waiting>, Numbering), DbError
 /// Writes the jobs of the events that have none, in one transaction; `false` where the lease is lost.
 async fn write_jobs(
     control: &mut PgConnection,
-    tenant: TenantId,
-    fence: i64,
+    (tenant, fence): (TenantId, i64),
     events: &[Waiting],
+    to: Announcement<'_>,
 ) -> Result<bool, RelayError> {
     let of_messages = events.iter().filter(|event| messages::is_asked_by(&event.kind));
     let entries: Vec<Entry> = of_messages.filter_map(|event| readable(tenant, event)).collect();
@@ -154,6 +159,7 @@ async fn write_jobs(
     jobs::enqueue(&mut tx, tenant, &jobs).await?;
     to_webhooks.retain(|it| new.contains(&it.event));
     webhooks::enqueue(&mut tx, tenant, &to_webhooks).await?;
+    subscribers::announce(&mut tx, tenant, (to, events)).await?;
     if ids.iter().copied().any(is_turn_to_forget) {
         store::forget_old(&mut tx).await?;
     }

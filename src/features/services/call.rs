@@ -7,7 +7,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::circuit::{Circuits, Pass, Refusal, Transition};
 use super::error::ServiceError;
 use super::model::{CALL, CallTimeout, MOST_ANSWERED, MOST_SENT, ServiceCall};
 use super::read::{of_version, realms};
@@ -16,6 +15,7 @@ use super::views::{Row, seen};
 use crate::features::access::{self, Permission, rights};
 use crate::features::iam::{Realm, RowsTx};
 use crate::features::tokens::{ServiceToken, Tokens};
+use crate::infra::circuit::{Circuits, Pass, Refusal, Transition};
 use crate::infra::db::PgConnection;
 use crate::infra::outbound::{Outbound, OutboundError, OutboundUrl, PostRequest, Reading};
 use crate::infra::telemetry;
@@ -26,6 +26,8 @@ const AUDIENCE: &str = "service:";
 /// When a caller may try again who found all instances silent.
 const SILENT_PAUSE: Duration = Duration::from_secs(10);
 const FULL_PAUSE: Duration = Duration::from_secs(1);
+/// Most calls of an instance at once from one process.
+pub const MOST_AT_ONCE: u32 = 64;
 
 /// A call that may be made: what is sent where.
 #[derive(Debug)]

@@ -7,7 +7,6 @@
 
 mod call;
 mod change;
-mod circuit;
 mod error;
 mod heartbeat;
 mod model;
@@ -17,9 +16,8 @@ mod store;
 mod views;
 
 pub(crate) use call::note_health;
-pub use call::{PreparedCall, prepare};
+pub use call::{MOST_AT_ONCE, PreparedCall, prepare};
 pub use change::register;
-pub use circuit::Circuits;
 pub use error::ServiceError;
 pub use heartbeat::heartbeat;
 pub use model::{

@@ -24,6 +24,29 @@ enum Special {
     Link,
     /// For how long that is good.
     Within,
+    /// What a client calls itself.
+    Client,
+    /// When it was.
+    At,
+    /// Which webhook it is about, and what became of it.
+    Webhook,
+}
+
+impl Special {
+    /// Its name, and what it may be.
+    fn sample(self) -> (&'static str, Value) {
+        match self {
+            Self::Link => ("link", json!("https://app.example/page#tenant=acme&token=nxi_sample")),
+            Self::Within => ("within", json!("7 days")),
+            Self::Client => ("client", json!("Example App on a phone")),
+            Self::At => ("at", json!("2026-12-01 09:30 UTC")),
+            Self::Webhook => {
+                let data =
+                    json!({ "webhook_id": WEBHOOK, "since": "2026-12-01T09:30:00Z", "reason": "failing" });
+                ("data", data)
+            }
+        }
+    }
 }
 
 macro_rules! built_in {
@@ -50,6 +73,9 @@ built_in! {
     "account.disabled" "disabled" [] "the account was disabled";
     "account.second_factor_added" "second_factor_added" [] "a second factor was set up";
     "account.second_factor_removed" "second_factor_removed" [] "the second factor was removed";
+    "account.new_sign_in" "new_sign_in" [Client At] "somebody signed in with a client that was not used before";
+    "webhook.failing" "webhook_failing" [Webhook] "a webhook has taken no event for a day; to administrators";
+    "webhook.disabled" "webhook_disabled" [Webhook] "events are no longer sent to a webhook; to administrators";
 }
 
 /// The template of a kind, where Nexus has one.
@@ -70,6 +96,9 @@ impl BuiltIn {
     }
 }
 
+/// The webhook that samples are about.
+const WEBHOOK: &str = "01a2240a-8d9e-7cb2-8a5b-3c8c4f1e7a10";
+
 /// Values such as messages of a kind have, with the data of an app's own.
 pub(super) fn sample(kind: &Kind, data: &Map<String, Value>) -> Map<String, Value> {
     let mut values = Map::new();
@@ -85,11 +114,8 @@ pub(super) fn sample(kind: &Kind, data: &Map<String, Value>) -> Map<String, Valu
         None => drop(values.insert("data".to_owned(), Value::Object(data.clone()))),
         Some(found) => {
             for special in found.values {
-                let (name, value) = match special {
-                    Special::Link => ("link", "https://app.example/page#tenant=acme&token=nxi_sample"),
-                    Special::Within => ("within", "7 days"),
-                };
-                values.insert(name.to_owned(), json!(value));
+                let (name, value) = special.sample();
+                values.insert(name.to_owned(), value);
             }
         }
     }
@@ -111,11 +137,8 @@ mod tests {
             let html = said.html.unwrap();
             assert!(said.text.ends_with('\n') && html.ends_with("</html>\n"), "{}", it.kind);
             for special in it.values {
-                let name = match special {
-                    Special::Link => "link",
-                    Special::Within => "within",
-                };
-                let value = values[name].as_str().unwrap();
+                let (name, value) = special.sample();
+                let value = value.as_str().unwrap_or(WEBHOOK);
                 let escaped = value.replace('&', "&amp;").replace('/', "&#x2f;");
                 assert!(said.text.contains(value), "{}: {name} in {}", it.kind, said.text);
                 assert!(html.contains(value) || html.contains(&escaped), "{}: {name} in {html}", it.kind);

@@ -26,12 +26,20 @@ lines! {
 
 /// What the kinds of apps begin with.
 const OF_APPS: &str = "app.";
+/// What the kinds of notices about webhooks begin with.
+const OF_WEBHOOKS: &str = "webhook.";
 
 impl Kind {
     /// Whether it is an app's own: those of Nexus are not sent by request.
     #[must_use]
     pub fn is_of_app(&self) -> bool {
         self.as_str().starts_with(OF_APPS)
+    }
+
+    /// Whether its messages are rows of a realm: an app's own, and notices to administrators.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.is_of_app() || self.as_str().starts_with(OF_WEBHOOKS)
     }
 }
 

@@ -13,13 +13,14 @@ use super::enqueue::Payload;
 use super::error::WebhookError;
 use super::health::AttemptResult;
 use super::model::{DeliveryState, DisabledReason, MOST_BODY, WebhookState};
+use super::publish::{self, News, What};
 use super::sign::{Sealed, Signing};
 use super::store;
 use super::views::millis;
 use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::Realm;
-use crate::features::jobs::{ClaimedJob, JobEnd};
+use crate::features::jobs::{self, ClaimedJob, JobEnd};
 use crate::features::outbox;
 use crate::infra::db::{LazyLease, PgConnection, transaction};
 use crate::infra::failpoint;
@@ -306,10 +307,15 @@ async fn record(
         && store::is_active(&mut tx, webhook).await?
     {
         store::disable(&mut tx, webhook, reason).await?;
+        let disabled = News { webhook, what: What::Disabled { reason } };
+        jobs::enqueue(&mut tx, planned.tenant, &[disabled.job()]).await?;
         let detail = serde_json::json!({ "webhook": webhook, "reason": reason });
         let tenant = Some(planned.tenant);
         let entry = audit::Entry { caller, action: "webhook.disable", tenant, operation: None, detail };
         audit::record(&mut tx, entry).await?;
+    } else if let Some(since) = publish::note_failing(&mut tx, webhook).await? {
+        let failing = News { webhook, what: What::Failing { since } };
+        jobs::enqueue(&mut tx, planned.tenant, &[failing.job()]).await?;
     }
     tx.commit().await?;
     Ok(match next {

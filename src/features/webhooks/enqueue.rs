@@ -119,13 +119,13 @@ pub(in crate::features) async fn enqueue(
     let mut count = 0;
     for batch in fit.chunks(BATCH) {
         let (new, jobs) = put_waiting(control, tenant, (batch, false)).await?;
-        match write_jobs(control, tenant, &jobs).await {
+        match jobs::ensure(control, tenant, &jobs).await {
             Ok(()) => count += new.len(),
-            Err(WebhookError::Jobs(JobError::QueueFull { .. })) => {
+            Err(JobError::QueueFull { .. }) => {
                 note_missed(control, tenant, new.iter().map(|it| it.0)).await?;
                 room::fail_all(control, (&new, TOO_MANY_WAIT)).await?;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     forget(control, wanted.len()).await?;
@@ -167,7 +167,7 @@ pub(super) async fn put_again(
     let mut count = 0;
     for batch in wanted.chunks(BATCH) {
         let (new, jobs) = put_waiting(control, tenant, (batch, true)).await?;
-        write_jobs(control, tenant, &jobs).await?;
+        jobs::ensure(control, tenant, &jobs).await?;
         count += new.len();
     }
     forget(control, wanted.len()).await?;
@@ -179,36 +179,13 @@ async fn put_waiting(
     control: &mut PgConnection,
     tenant: TenantId,
     (batch, again): (&[Wanted], bool),
-) -> Result<(Vec<(WebhookId, Uuid)>, Vec<(Payload, NewJob)>), WebhookError> {
+) -> Result<(Vec<(WebhookId, Uuid)>, Vec<NewJob>), WebhookError> {
     let rows: Vec<NewDelivery<'_>> = batch.iter().map(Wanted::row).collect();
     let new = store::put_waiting(control, tenant, (&rows, again)).await?;
     let healthy: BTreeSet<WebhookId> = batch.iter().filter(|it| it.is_healthy).map(|it| it.webhook).collect();
     let payloads = new.iter().map(|(webhook, event)| Payload { webhook: *webhook, event: *event });
-    let jobs = payloads.map(|it| (it, it.job_of(healthy.contains(&it.webhook)))).collect();
+    let jobs = payloads.map(|it| it.job_of(healthy.contains(&it.webhook))).collect();
     Ok((new, jobs))
-}
-
-/// Writes the jobs of deliveries that wait, in the transaction that made them wait. A job that there is already (it
-/// waits for a person, or for a pause to end, or runs) runs again. One that ends at this moment may be found by neither
-/// statement: it is written anew then.
-pub(super) async fn write_jobs(
-    control: &mut PgConnection,
-    tenant: TenantId,
-    jobs: &[(Payload, NewJob)],
-) -> Result<(), WebhookError> {
-    let mut missing: Vec<usize> = (0..jobs.len()).collect();
-    loop {
-        let new: Vec<NewJob> = missing.iter().map(|at| jobs[*at].1.clone()).collect();
-        if jobs::enqueue(control, tenant, &new).await?.len() == new.len() {
-            return Ok(());
-        }
-        let keys: Vec<String> = missing.iter().map(|at| jobs[*at].0.key()).collect();
-        let found = jobs::run_now(control, &keys).await?;
-        missing.retain(|at| !found.contains(&jobs[*at].0.key()));
-        if missing.is_empty() {
-            return Ok(());
-        }
-    }
 }
 
 /// Forgets some of the oldest: on average twice as many as were written, whatever events tenants have.

@@ -22,6 +22,19 @@ pub static DELIVER: JobKind = JobKind {
     limits: Limits { at_once: 64, of_tenant: 4, are_apart: true },
 };
 
+/// Publishes in the tenant's realm what became of a webhook: the control database says it first.
+pub static PUBLISH: JobKind = JobKind {
+    name: "webhook.publish",
+    priority: Priority::Normal,
+    max_attempts: 50,
+    timeout: Duration::from_mins(1),
+    backoff: Backoff { first: Duration::from_secs(5), longest: Duration::from_hours(1) },
+    limits: Limits { at_once: 4, of_tenant: 1, are_apart: false },
+};
+
+/// A webhook that has taken nothing for so long is said to be failing, once until it takes something.
+pub(super) const SAY_AFTER: Duration = Duration::from_hours(24);
+
 /// The pauses after the attempts that failed: 76 hours in all (Standard Webhooks 1.0.0, "Deliverability and
 /// reliability"). After the last one there is no other.
 pub(super) const PAUSES: [Duration; 9] = [

@@ -14,6 +14,7 @@ use super::model::WebhookState;
 use super::read::authorize;
 use super::store;
 use crate::features::iam::{IamError, Realm};
+use crate::features::jobs;
 use crate::features::outbox;
 use crate::infra::db::transaction;
 use crate::kernel::{Caller, Expected, WebhookId};
@@ -73,7 +74,7 @@ pub async fn redeliver(
     lock(&mut tx, (at, webhook), &Expected::Any).await?;
     let after = store::send_again(&mut tx, id).await?;
     let payload = Payload { webhook, event };
-    enqueue::write_jobs(&mut tx, tenant, &[(payload, payload.job())]).await?;
+    jobs::ensure(&mut tx, tenant, &[payload.job()]).await?;
     let detail = json!({ "webhook": webhook, "delivery": id, "event": event });
     let noted = Noted { tenant, action: "webhook.redeliver", detail };
     end(tx, (&proof, is_dry_run), &noted).await?;

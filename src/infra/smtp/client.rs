@@ -115,6 +115,32 @@ impl SmtpClient {
         (outcome, steps)
     }
 
+    /// The same server, with deadlines of their own and no connection in common.
+    #[must_use]
+    pub fn with_deadlines(&self, deadlines: Deadlines) -> Self {
+        let Shared { server, policy, .. } = &*self.shared;
+        Self::with(server.clone(), deadlines, (1, policy.clone()))
+    }
+
+    /// Whether it is connected to only where that is allowed.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.shared.policy.is_some()
+    }
+
+    /// Connects and logs in, and ends that without a message; with every step that was taken.
+    pub async fn connect_traced(&self) -> (Result<(), Stop>, Vec<StepTaken>) {
+        let mut trace = Trace::kept();
+        let opened = match self.open(&mut trace).await {
+            Err(stop) => Err(stop),
+            Ok(connection) => {
+                connection.quit().await;
+                Ok(())
+            }
+        };
+        (opened, trace.take())
+    }
+
     /// A connection that was used before and still answers, else a new one. What fails here has sent nothing, so
     /// that it may be tried again.
     async fn ready(&self, trace: &mut Trace) -> Result<Connection, Stop> {

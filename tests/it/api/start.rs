@@ -69,7 +69,7 @@ fn a_server_starts_while_its_control_database_is_down_and_becomes_ready_by_itsel
     assert_eq!((ready.status, ready.header("retry-after")), (503, Some("1")));
     let expected = json!({
         "ready": false, "control_database": false, "stopping": false, "code": "database_unreachable",
-        "reason": "the control database does not answer", "servers": []
+        "reason": "the control database does not answer", "servers": [], "events": null
     });
     assert_eq!(ready.json(), expected);
     let login = json!({ "email": "ann@acme.example", "password": PASSWORD });

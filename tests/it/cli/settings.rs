@@ -80,8 +80,17 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.mail.smtp_ca_file		default: the system's certificates
     context.local.mail.from		default: required where smtp_host is set
     context.local.mail.reply_to		default: none: replies go to from
+    context.local.mail.dns_server		default: those of /etc/resolv.conf
     context.local.outbound.allow_networks		default: in context local 127.0.0.0/8,::1/128; else none: public addresses on port 443 only
     context.local.outbound.plaintext_http		default: in context local allow, else refuse
+    context.local.events.backend	postgres	default
+    context.local.events.nats_url		default: required where backend is nats
+    context.local.events.nats_credentials		default: none: without a login
+    context.local.events.nats_ca_file		default: the system's certificates
+    context.local.events.nats_plaintext	refuse	default
+    context.local.events.nats_prefix	nexus	default
+    context.local.events.nats_replicas	1	default
+    context.local.events.nats_max_mb	1024	default
     --- exit 0
     ");
 }
@@ -157,8 +166,17 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.mail.smtp_ca_file		default: the system's certificates
     context.prod.mail.from		default: required where smtp_host is set
     context.prod.mail.reply_to		default: none: replies go to from
+    context.prod.mail.dns_server		default: those of /etc/resolv.conf
     context.prod.outbound.allow_networks		default: in context local 127.0.0.0/8,::1/128; else none: public addresses on port 443 only
     context.prod.outbound.plaintext_http		default: in context local allow, else refuse
+    context.prod.events.backend	postgres	default
+    context.prod.events.nats_url		default: required where backend is nats
+    context.prod.events.nats_credentials		default: none: without a login
+    context.prod.events.nats_ca_file		default: the system's certificates
+    context.prod.events.nats_plaintext	refuse	default
+    context.prod.events.nats_prefix	nexus	default
+    context.prod.events.nats_replicas	1	default
+    context.prod.events.nats_max_mb	1024	default
     --- exit 0
     ");
 }

@@ -1,8 +1,10 @@
 //! Events: what happens in a realm is published, numbered without gaps, read page by page and as it comes.
 
+mod bus;
 mod commands;
 mod order;
 mod over_http;
+mod over_nats;
 mod publishing;
 mod sockets;
 mod streams;
@@ -106,7 +108,7 @@ fn reader(server: &ApiServer, ann: &str, name: &str, permissions: &[&str]) -> St
 }
 
 /// A stream of server-sent events.
-struct Follower {
+pub struct Follower {
     lines: BufReader<TcpStream>,
     status: u16,
     headers: Vec<String>,
@@ -114,7 +116,7 @@ struct Follower {
 
 impl Follower {
     /// Follows by a token.
-    fn by(server: &ApiServer, query: &str, token: &str, more: &[&str]) -> Self {
+    pub fn by(server: &ApiServer, query: &str, token: &str, more: &[&str]) -> Self {
         let token = bearer(token);
         let headers: Vec<&str> = more.iter().copied().chain([token.as_str()]).collect();
         Self::open(server, &format!("/events{query}"), &headers)
@@ -137,7 +139,7 @@ impl Follower {
     }
 
     /// Kind, id and data of the next one; none at the end.
-    fn next(&mut self) -> Option<(String, String, Value)> {
+    pub fn next(&mut self) -> Option<(String, String, Value)> {
         let (mut kind, mut id, mut data) = ("message".to_owned(), String::new(), None);
         loop {
             let mut line = String::new();
@@ -160,7 +162,7 @@ impl Follower {
     }
 
     /// So many messages.
-    fn take(&mut self, count: usize) -> Vec<Value> {
+    pub fn take(&mut self, count: usize) -> Vec<Value> {
         let message = |follower: &mut Self| {
             let (kind, id, data) = follower.next().unwrap();
             assert_eq!((kind.as_str(), &json!(id.parse::<i64>().unwrap())), ("message", &data["position"]));
@@ -180,7 +182,7 @@ impl Follower {
 }
 
 /// Waits until something is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + TIMEOUT;
     while !is_so() {
         assert!(Instant::now() < end, "{what}");

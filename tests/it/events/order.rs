@@ -59,10 +59,10 @@ fn require_whole(world: &World, events: usize) {
     assert_eq!(world.tenant_sql("acme", out_of_order), [""; 0]);
 }
 
-struct Worker(Child);
+pub(super) struct Worker(Child);
 
 impl Worker {
-    fn start(world: &World) -> Self {
+    pub(super) fn start(world: &World) -> Self {
         Self(world.command(&["worker"]).stderr(Stdio::null()).spawn().unwrap())
     }
 }

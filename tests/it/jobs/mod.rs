@@ -12,7 +12,7 @@ mod schedules;
 mod shares;
 mod wakeups;
 
-pub use queue::write;
+pub use queue::{session, write};
 
 use serde_json::Value;
 

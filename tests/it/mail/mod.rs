@@ -1,6 +1,8 @@
 //! Mail: handed to real servers, which do well and not, and to the mailbox of the local stack.
 
+mod arrival;
 mod command;
+pub mod dns;
 mod mailbox;
 mod scripted;
 mod sending;

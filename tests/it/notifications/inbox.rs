@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use crate::api::PASSWORD;
+use crate::events::Follower;
 use crate::support::api::bearer;
 
 fn inbox(to: &[&str], title: &str) -> Value {
@@ -97,4 +98,28 @@ fn what_was_read_long_ago_is_forgotten_when_something_comes() {
         ["20"]
     );
     assert_eq!(desk.server.get("/notifications/inbox", &bob).ok()["unread"], sent);
+}
+
+#[test]
+fn who_follows_their_inbox_is_told_what_comes_and_what_is_read_and_of_nobody_elses() {
+    let desk = Desk::new();
+    let owner = desk.user("bob@acme.example");
+    desk.user("eve@acme.example");
+    let bob = desk.server.token("acme", "bob@acme.example", PASSWORD);
+    let own = "?type=notification.received,notification.inbox_changed";
+    let mut follower = Follower::by(&desk.server, own, &bob, &[]);
+    desk.sent(&inbox(&["eve@acme.example"], "for Eve"));
+    let id = desk.sent(&inbox(&["bob@acme.example"], "for Bob")).remove(0);
+    let told = follower.take(1).remove(0);
+    assert_eq!((&told["type"], &told["key"]), (&json!("notification.received"), &json!(owner)));
+    assert_eq!(told["payload"], json!({ "user_id": owner, "notification_id": id, "unread": 1 }));
+    desk.server.change("POST", "/notifications/inbox/read", &bob, &json!({ "ids": [id] })).ok();
+    let told = follower.take(1).remove(0);
+    assert_eq!(told["type"], "notification.inbox_changed");
+    assert_eq!(told["payload"], json!({ "user_id": owner, "unread": 0 }));
+    // Without the permission to read events there is nothing else.
+    for query in ["", "?type=notification.*", "?type=notification.received,user.disabled"] {
+        let answer = desk.server.get(&format!("/events{query}"), &bob);
+        assert_eq!(answer.problem(), (403, "permission_missing".to_owned()), "{query}");
+    }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, text};
 use crate::api::PASSWORD;
+use crate::mail::dns::DnsServer;
 use crate::mail::stock::StockServer;
 use crate::support::api::{ApiServer, bearer};
 
@@ -51,6 +52,44 @@ fn a_tenants_mail_goes_by_its_own_server_and_later_by_the_platforms_again() {
     desk.sent(&text(&["bob@customer.example"]));
     desk.until_mail("bob@customer.example", 1);
     assert_eq!(desk.server.get(PATH, &desk.ann).problem(), (404, "mail_provider_not_found".to_owned()));
+}
+
+#[test]
+fn a_server_that_fails_is_left_alone_for_a_while_and_another_in_its_place_is_not() {
+    let desk = allowed();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    desk.server.change("PUT", PATH, &desk.ann, &provider(free)).ok();
+    let held = (0..40).find_map(|n| {
+        let id = desk.sent(&text(&[&format!("p{n}@customer.example")])).remove(0);
+        let seen = desk.until(&id, "deferred");
+        let why = "the mail server failed several times in a row: it is left alone for a while";
+        (seen["reason"] == why).then_some(id)
+    });
+    let id = held.expect("five that failed");
+    let mail = StockServer::start(&json!({ "hideStarttls": true, "user": "mailer", "password": LOGIN }));
+    desk.server.change("PUT", PATH, &desk.ann, &provider(mail.port)).ok();
+    desk.world.control_sql("update control.jobs set due_at = now() where state = 'scheduled'");
+    desk.until(&id, "sent");
+}
+
+#[test]
+fn a_check_is_of_the_tenants_own_server_and_sends_nothing() {
+    let desk = allowed();
+    let mut dns = DnsServer::start();
+    dns.txt("acme.example", "v=spf1 ip4:192.0.2.7 -all");
+    let mail = StockServer::start(&json!({ "hideStarttls": true, "user": "mailer", "password": LOGIN }));
+    desk.server.change("PUT", PATH, &desk.ann, &provider(mail.port)).ok();
+    let server = dns.address();
+    let line = ["-o", "json", "notify", "provider", "check", "--tenant", "acme", "--sender-ip", "192.0.2.7"];
+    let output = desk.world.run(&[&line[..], &["--dns-server", &server]].concat());
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let one = |code: &str| findings.iter().find(|it| it["code"] == code).unwrap();
+    assert_eq!(one("mail.server")["object"], format!("127.0.0.1:{}", mail.port));
+    for code in ["mail.server", "mail.spf", "mail.spf_server", "mail.alignment"] {
+        assert_eq!(one(code)["severity"], "ok", "{}", one(code));
+    }
+    assert_eq!(one("mail.spf")["object"], "acme.example");
+    assert_eq!(mail.end(), Vec::<Value>::new());
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("notify preference set", "--tenant acme --user ann@acme.example --off app.news"),
     ("notify preference reset", "--tenant acme --user ann@acme.example --kind app.none"),
     ("notify provider list", "--tenant acme"),
+    ("notify provider check", "--tenant acme --from a@a.example --dns-server 127.0.0.1:1"),
     ("notify provider set", "--tenant acme --host smtp.a.example --from a@a.example"),
     ("notify provider remove", "--tenant none"),
     ("notify suppress list", "--tenant acme"),

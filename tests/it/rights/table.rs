@@ -16,7 +16,7 @@ use nexus::features::iam::users::{ImportReport, ImportRow, Imported, Invite, Row
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Inspected, Proof};
 use nexus::features::installation::Setup;
-use nexus::features::notifications::{provider, suppressions};
+use nexus::features::notifications::{arrival, provider, suppressions};
 use nexus::features::placement::{
     self, AddCluster, AddStore, Cluster, Driver, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
 };
@@ -32,9 +32,12 @@ use nexus::features::tokens::{
 };
 use nexus::features::usage::{self, Month};
 use nexus::features::{
-    audit, business, doctor, files, jobs, messages, migrations, notifications, relay, services, webhooks,
+    audit, business, doctor, files, jobs, messages, migrations, notifications, relay, services, subscribers,
+    webhooks,
 };
+use nexus::infra::circuit::Circuits;
 use nexus::infra::crypto::signing::Algorithm;
+use nexus::infra::dns::Dns;
 use nexus::infra::outbound::{Outbound, Policy};
 use nexus::infra::smtp::SmtpServer;
 use nexus::kernel::ids::RunId;
@@ -79,6 +82,9 @@ pub struct Row {
 }
 
 const PAGE: Page = Page { page: 1, limit: 10 };
+
+static SUBSCRIBER: subscribers::Subscriber = subscribers::Subscriber { name: "test.rights", pattern: "*" };
+const TO_NOBODY: subscribers::Announcement<'static> = subscribers::Announcement { all: &[], by_job: &[] };
 
 /// Runs a call with what it borrows.
 macro_rules! rows {
@@ -479,7 +485,7 @@ fn of_files() -> Vec<Row> {
         Realm "services::prepare" "service:call" |d, c, t| async move {
             let payload = serde_json::Value::Null;
             let call = services::ServiceCall { name: service_name(), version: None, payload, timeout: None };
-            let circuits = services::Circuits::default();
+            let circuits = Circuits::new(1);
             services::prepare(&mut d.realm, c, (&d.tokens, &circuits), &call).await
         };
         Machine "webhooks::plan" "webhook:deliver" |d, c, t| webhooks::plan(&mut d.app.control, c, &job(t));
@@ -940,16 +946,29 @@ fn of_tokens() -> Vec<Row> {
             let mailer = notifications::Mailer::new(server, "a@x.example".parse().unwrap(), None);
             notifications::test(&mailer, c, &"b@x.example".parse().unwrap()).await
         };
+        Machine "notifications::arrival::check" "notification:test" |d, c, t| async move {
+            // Nobody answers there.
+            let _ = d;
+            let dns = Dns::new(Some("127.0.0.1:9".parse().unwrap())).unwrap();
+            let from = "a@x.example".parse().unwrap();
+            let sender = arrival::MailSender { from, mailer: None, selectors: Vec::new(), addresses: Vec::new() };
+            arrival::check(&dns, c, &sender).await
+        };
         Machine "messages::write" "message:deliver" |d, c, t| async move {
             let links = messages::Links::of(("http://x.example", "http://x.example"), "x@x.example".parse().unwrap(), None);
             messages::write(&mut d.realm, c, &job(t), &links).await
         };
         Realm "events::page" "event:read" |d, c, t| events::page(&mut d.realm, c, &newest());
-        Realm "events::require" "event:read" |d, c, t| events::require(&mut d.realm, c);
         Realm "events::Readers::follow" "event:read" |d, c, t| async move {
             d.app.app.readers().follow(&mut d.realm, c, &newest()).await
         };
-        Machine "relay::relay" "event:relay" |d, c, t| relay::relay(&mut d.realm, c, t.row.id.uuid());
+        Machine "relay::relay" "event:relay" |d, c, t| relay::relay(&mut d.realm, c, (t.row.id.uuid(), TO_NOBODY));
+        Machine "subscribers::submit" "event:handle" |d, c, t|
+            subscribers::submit(&mut d.app.control, c, (t.row.id, &SUBSCRIBER));
+        Machine "subscribers::submit_all" "event:handle" |d, c, t|
+            subscribers::submit_all(&mut d.app.control, c, &SUBSCRIBER);
+        Machine "subscribers::take" "event:handle" |d, c, t|
+            subscribers::take(&mut d.app.control, c, (t.row.id, &SUBSCRIBER), t.row.id.uuid());
         Machine "relay::tenants_of" "event:relay" |d, c, t|
             relay::tenants_of(&mut d.app.control, c, ("default", &[]));
         Machine "tokens::DevelopmentKey::mint" "token:create" |d, c, t| async move {

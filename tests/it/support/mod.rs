@@ -10,6 +10,7 @@ pub mod libpq;
 pub mod lock_holder;
 pub mod machine;
 pub mod moto;
+pub mod nats;
 pub mod pg_proxy;
 pub mod private;
 pub mod proxy;

@@ -15,7 +15,7 @@ const CONFIRMED: [(&str, &[&str]); 5] = [
 ];
 
 /// Verbs that take many and want no number, and why.
-const FREE: [(&str, &str); 20] = [
+const FREE: [(&str, &str); 21] = [
     ("tenant create", "a file names each tenant that is to be made; none of them exists"),
     ("tenant list", "reads"),
     ("tenant repair", "takes nothing away"),
@@ -28,6 +28,7 @@ const FREE: [(&str, &str); 20] = [
     ("migrate status", "reads"),
     ("migrate new", "writes a file"),
     ("job drain", "waits"),
+    ("notify provider check", "a sender, not a selection"),
     ("notify provider set", "a sender, not a selection"),
     ("operation resume", "finishes what was confirmed"),
     ("token revoke", "tenants stay open: their users sign in again; asks with --yes"),

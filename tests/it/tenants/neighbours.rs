@@ -6,7 +6,7 @@ use crate::outages::verbs::VERBS;
 use crate::support::world::World;
 
 /// Verbs that name it: they change nothing.
-const READS: [&str; 37] = [
+const READS: [&str; 38] = [
     "tenant show",
     "operation list",
     "job list",
@@ -17,6 +17,7 @@ const READS: [&str; 37] = [
     "notify template preview",
     "notify preference show",
     "notify provider list",
+    "notify provider check",
     "notify suppress list",
     "migrate status",
     "user list",

@@ -5,6 +5,7 @@ mod commands;
 mod crash;
 mod delivery;
 mod https;
+mod notices;
 mod over_http;
 pub mod receiver;
 mod signatures;

@@ -20,6 +20,7 @@ use crate::infra::crypto::InvitationToken;
 use crate::infra::db::PgConnection;
 use crate::kernel::UserId;
 use store::Recipient;
+pub use store::SignInSeen;
 
 /// For how long an address can be confirmed.
 const VERIFICATION_HOURS: u32 = 24;
@@ -43,10 +44,12 @@ pub enum Message {
     FactorAdded,
     /// Signing in takes no code any more.
     FactorRemoved,
+    /// They signed in with a client that none of their sessions had.
+    NewSignIn,
 }
 
 /// Those that there are, by the type of their rows, and the kind of notification that each is.
-const ALL: [(Message, &str, &str); 8] = [
+const ALL: [(Message, &str, &str); 9] = [
     (Message::Invitation, "mail.invitation", "account.invitation"),
     (Message::Verification, "mail.verification", "account.verification"),
     (Message::AccountExists, "mail.account_exists", "account.exists"),
@@ -55,6 +58,7 @@ const ALL: [(Message, &str, &str); 8] = [
     (Message::Disabled, "mail.disabled", "account.disabled"),
     (Message::FactorAdded, "mail.second_factor_added", "account.second_factor_added"),
     (Message::FactorRemoved, "mail.second_factor_removed", "account.second_factor_removed"),
+    (Message::NewSignIn, "mail.new_sign_in", "account.new_sign_in"),
 ];
 
 impl Message {
@@ -88,6 +92,12 @@ impl Message {
         let payload = json!({ "user": user, "registration": registration });
         NewEntry { payload, ..Self::Verification.to(user) }
     }
+
+    /// The row that asks to tell of a sign-in.
+    pub(super) fn sign_in(user: UserId, session: Uuid) -> NewEntry {
+        let payload = json!({ "user": user, "session": session });
+        NewEntry { payload, ..Self::NewSignIn.to(user) }
+    }
 }
 
 /// What a message must say.
@@ -104,6 +114,8 @@ pub struct AccountMessage {
     pub token: Option<SecretString>,
     /// For how many hours that is good.
     pub hours: u64,
+    /// The sign-in that it tells of.
+    pub sign_in: Option<SignInSeen>,
 }
 
 /// What the message of a row must say; none where there is nothing to say any more, because its user changed.
@@ -118,10 +130,15 @@ pub(in crate::features) async fn account_message(
     let Some(person) = store::recipient(realm, user).await? else { return Ok(None) };
     let Recipient { email: to, name, .. } = person.clone();
     let languages = [person.language.clone(), person.realm_language.clone()].into_iter().flatten().collect();
-    let plain = AccountMessage { message, to, name, languages, token: None, hours: 0 };
+    let plain = AccountMessage { message, to, name, languages, token: None, hours: 0, sign_in: None };
     let (purpose, ttl) = match wanted(&person, message, rules, id("registration")) {
         Wanted::Nothing => return Ok(None),
         Wanted::Plain => return Ok(Some(plain)),
+        Wanted::SignIn => {
+            let Some(session) = id("session") else { return Ok(None) };
+            let sign_in = store::sign_in(realm, user, session).await?;
+            return Ok(sign_in.map(|sign_in| AccountMessage { sign_in: Some(sign_in), ..plain }));
+        }
         Wanted::Token(purpose, ttl) => (purpose, ttl),
     };
     let token = InvitationToken::generate()?;
@@ -145,6 +162,8 @@ enum Wanted {
     Nothing,
     /// A text.
     Plain,
+    /// A text about a sign-in.
+    SignIn,
     /// A text with a token for this purpose.
     Token(&'static str, Duration),
 }
@@ -155,6 +174,7 @@ fn wanted(person: &Recipient, message: Message, rules: &Rules, registration: Opt
         _ if person.is_disabled => Wanted::Nothing,
         Message::AccountExists | Message::PasswordChanged if person.has_password => Wanted::Plain,
         Message::FactorAdded | Message::FactorRemoved => Wanted::Plain,
+        Message::NewSignIn => Wanted::SignIn,
         Message::Invitation if !person.has_password && person.registration.is_none() => {
             Wanted::Token("invite", rules.invitation_ttl)
         }

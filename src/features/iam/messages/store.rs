@@ -1,6 +1,7 @@
 //! The SQL of messages to users.
 
 use sqlx::FromRow;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection, has_table};
@@ -35,6 +36,27 @@ pub(super) async fn recipient(realm: &mut PgConnection, user: Uuid) -> Result<Op
     .bind(user)
     .fetch_optional(realm)
     .await?)
+}
+
+/// A sign-in that its user is told of.
+#[derive(Debug, Clone, FromRow)]
+pub struct SignInSeen {
+    /// What the client calls itself.
+    pub client: String,
+    pub at: OffsetDateTime,
+}
+
+/// The sign-in that a session of a user began with.
+pub(super) async fn sign_in(
+    realm: &mut PgConnection,
+    user: Uuid,
+    session: Uuid,
+) -> Result<Option<SignInSeen>, DbError> {
+    Ok(sqlx::query_as("select client, created_at as at from nexus.sessions where id = $1 and user_id = $2")
+        .bind(session)
+        .bind(user)
+        .fetch_optional(realm)
+        .await?)
 }
 
 /// Whether the realm has an outbox: one of an older version has none.

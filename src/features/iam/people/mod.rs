@@ -43,6 +43,11 @@ pub(in crate::features) async fn by_addresses(
     store::by_keys(realm, &keys).await
 }
 
+/// Who may do everything in a realm and can sign in, up to some hundred.
+pub(in crate::features) async fn administrators(realm: &mut PgConnection) -> Result<Vec<Uuid>, DbError> {
+    store::administrators(realm).await
+}
+
 /// The language of a realm, where it has one.
 pub(in crate::features) async fn language(realm: &mut PgConnection) -> Result<Option<String>, DbError> {
     store::language(realm).await

@@ -22,6 +22,28 @@ pub(super) async fn by_keys(realm: &mut PgConnection, keys: &[String]) -> Result
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(keys).fetch_all(realm).await?)
 }
 
+/// The users who hold `*:*` without a condition, directly or through groups, and can sign in now or once a lock is over.
+pub(super) async fn administrators(realm: &mut PgConnection) -> Result<Vec<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "with recursive full_roles as (
+             select role_id from nexus.role_permissions where permission = '*:*' and condition is null
+         ), full_groups as (
+             select group_id as id from nexus.group_roles where role_id in (select role_id from full_roles)
+             union
+             select part.id from nexus.groups as part join full_groups on part.parent_id = full_groups.id
+         ), holders as (
+             select user_id from nexus.user_roles where role_id in (select role_id from full_roles)
+             union
+             select user_id from nexus.group_members where group_id in (select id from full_groups)
+         )
+         select users.id from holders join nexus.users on users.id = holders.user_id
+         where users.deleted_at is null and users.state in ('active', 'locked') order by users.id limit 200",
+    )
+    .persistent(false)
+    .fetch_all(realm)
+    .await?)
+}
+
 /// The language of the realm. Apps may write it.
 pub(super) async fn language(realm: &mut PgConnection) -> Result<Option<String>, DbError> {
     Ok(sqlx::query_scalar(

@@ -1,17 +1,14 @@
 //! A second factor that is shown after the password: a challenge that is good once, for five minutes.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::super::error::IamError;
-use super::super::model::LogEntry;
 use super::super::realm::Realm;
-use super::{Account, NewSession, SignedIn, begin_session, check_code, count, show_code, store};
+use super::{Account, Entering, SignedIn, check_code, count, enter, show_code, store};
 use crate::infra::crypto::random;
 use crate::infra::db::DbError;
-use crate::kernel::Caller;
 
 /// How every challenge begins, so that a leaked one is recognised.
 const PREFIX: &str = "nxc_";
@@ -87,16 +84,5 @@ pub async fn answer_challenge(
         tx.rollback().await?;
         return Err(IamError::SignIn);
     }
-    let Account { realm: place, id, .. } = account;
-    let new = NewSession { user: id.uuid(), client: &found.client, second_factor: true, at, access: None };
-    let Some(session) = begin_session(&mut tx, new).await? else {
-        tx.rollback().await?;
-        return Err(IamError::SignIn);
-    };
-    let caller = Caller::user(place, id);
-    let detail = json!({ "session": session, "second_factor": true });
-    let note = LogEntry { action: "user.sign_in", user: Some(id), detail };
-    super::super::notes::write(&mut tx, &caller.to_string(), &[note]).await?;
-    tx.commit().await.map_err(DbError::from)?;
-    Ok(SignedIn { caller, user: id, session, second_factor: true })
+    enter(tx, &account, Entering { client: &found.client, second_factor: true, at }).await
 }

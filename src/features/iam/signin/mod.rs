@@ -25,10 +25,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::IamError;
+use super::messages::{Message, has_outbox};
 use super::model::LogEntry;
 use super::realm::Realm;
+use crate::features::outbox;
 use crate::infra::crypto::totp;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, Transaction};
 use crate::kernel::{Caller, Email, TenantId, UserId};
 
 /// All wrong passwords in a row after which an account stays shut until somebody unlocks it, or its
@@ -111,18 +113,42 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<Entrance, 
         tx.rollback().await?;
         return Err(IamError::SignIn);
     }
-    let (user, second_factor) = (account.id.uuid(), account.second_factor);
-    let new = NewSession { user, client: &with.client, second_factor, at, access: None };
+    let entering = Entering { client: &with.client, second_factor: account.second_factor, at };
+    Ok(Entrance::In(enter(tx, &account, entering).await?))
+}
+
+/// How somebody comes in whose password and code were right.
+struct Entering<'a> {
+    client: &'a str,
+    /// Whether a second factor was shown.
+    second_factor: bool,
+    at: OffsetDateTime,
+}
+
+/// Begins the session of a sign-in, and ends its transaction. Whoever comes with a client that none of their sessions
+/// had is told by mail: it may be somebody else.
+async fn enter(
+    mut tx: Transaction<'_>,
+    account: &Account,
+    Entering { client, second_factor, at }: Entering<'_>,
+) -> Result<SignedIn, IamError> {
+    let (user, place) = (account.id, account.realm);
+    let new = NewSession { user: user.uuid(), client, second_factor, at, access: None };
     let Some(session) = begin_session(&mut tx, new).await? else {
         tx.rollback().await?;
         return Err(IamError::SignIn);
     };
-    let caller = Caller::user(account.realm, account.id);
-    let detail = json!({ "session": session, "second_factor": account.second_factor });
-    let note = LogEntry { action: "user.sign_in", user: Some(account.id), detail };
+    let caller = Caller::user(place, user);
+    let detail = json!({ "session": session, "second_factor": second_factor });
+    let note = LogEntry { action: "user.sign_in", user: Some(user), detail };
     super::notes::write(&mut tx, &caller.to_string(), &[note]).await?;
+    if store::is_new_client(&mut tx, user, session).await? && has_outbox(&mut tx).await? {
+        outbox::append(&mut tx, &caller.to_string(), &[Message::sign_in(user, session)])
+            .await
+            .map_err(IamError::of_rows)?;
+    }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(Entrance::In(SignedIn { caller, user: account.id, session, second_factor }))
+    Ok(SignedIn { caller, user, session, second_factor })
 }
 
 /// What a code may be.

@@ -316,6 +316,30 @@ pub(super) async fn insert_session(
     Ok(query.execute(realm).await?.rows_affected() > 0)
 }
 
+/// Whether no other session of a user, of those that are not forgotten, has the client of this one, but for the digits
+/// in it: a new version is no new client. A user's first session is none to tell of.
+pub(super) async fn is_new_client(
+    realm: &mut PgConnection,
+    user: UserId,
+    session: Uuid,
+) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "with seen as (
+             select client from nexus.sessions
+             where user_id = $1 and id <> $2 order by created_at desc limit 1000
+         )
+         select exists (select from seen)
+            and not exists (
+                select from seen, nexus.sessions as this
+                where this.id = $2
+                  and regexp_replace(seen.client, '[0-9]+', '', 'g') = regexp_replace(this.client, '[0-9]+', '', 'g'))",
+    )
+    .bind(user)
+    .bind(session)
+    .fetch_one(realm)
+    .await?)
+}
+
 /// A session, for whoever goes on with it; others who do wait until this transaction ends.
 /// Forgets sessions that ended a month ago, some at a time: in the order of their index, which is then used whatever
 /// the statistics say.

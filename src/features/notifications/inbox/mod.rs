@@ -3,7 +3,7 @@
 mod store;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -14,6 +14,7 @@ use super::due::DueNotification;
 use super::error::NotificationsError;
 use super::is_turn_to_forget;
 use crate::features::iam::{IamError, Realm, RowsTx};
+use crate::features::outbox::{self, NewEntry};
 use crate::features::templates::Rendered;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, Page, UserId};
@@ -97,7 +98,11 @@ pub async fn inbox(
 pub async fn read(realm: &mut Realm, caller: &Caller, which: &Read) -> Result<i32, NotificationsError> {
     let mut work = realm.change(caller).await?;
     let user = own(&work)?;
-    let unread = store::mark_read(work.session(), user.uuid(), which).await.map_err(IamError::of_rows)?;
+    let (unread, is_changed) =
+        store::mark_read(work.session(), user.uuid(), which).await.map_err(IamError::of_rows)?;
+    if is_changed {
+        publish(work.session(), user.uuid(), changed(unread)).await.map_err(IamError::of_rows)?;
+    }
     // What is one's own is in no log: nobody else can see or change it.
     work.commit_own().await?;
     Ok(unread)
@@ -114,6 +119,8 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<(), 
     if !store::delete(work.session(), user, id).await.map_err(IamError::of_rows)? {
         return Err(NotificationsError::NotFound { id, at: work.place().hinted() });
     }
+    let unread = store::unread(work.session(), user).await.map_err(IamError::of_rows)?;
+    publish(work.session(), user, changed(unread)).await.map_err(IamError::of_rows)?;
     work.commit_own().await?;
     Ok(())
 }
@@ -130,9 +137,28 @@ pub(in crate::features) async fn deliver(
     said: &Rendered,
 ) -> Result<(), DbError> {
     let Some(user) = due.user else { return Ok(()) };
-    store::put(realm, (id, user), due.kind.as_str(), said, &due.data).await?;
+    if let Some(unread) = store::put(realm, (id, user), due.kind.as_str(), said, &due.data).await? {
+        let payload = json!({ "notification_id": id, "unread": unread });
+        publish(realm, user, (outbox::NOTIFICATION_RECEIVED, payload)).await?;
+    }
     if is_turn_to_forget(id) {
         store::forget_old(realm, user).await?;
     }
+    Ok(())
+}
+
+fn changed(unread: i32) -> (&'static str, Value) {
+    (outbox::INBOX_CHANGED, json!({ "unread": unread }))
+}
+
+/// Has whoever follows the inbox hear of it.
+async fn publish(
+    realm: &mut PgConnection,
+    user: Uuid,
+    (kind, mut payload): (&'static str, Value),
+) -> Result<(), DbError> {
+    payload["user_id"] = json!(user);
+    let entry = NewEntry { key: user.to_string(), kind, payload };
+    outbox::append(realm, &Caller::System.to_string(), &[entry]).await?;
     Ok(())
 }

@@ -71,8 +71,12 @@ async fn count(realm: &mut PgConnection, user: Uuid, more: i64) -> Result<i32, D
     Ok(unread.unwrap_or_default())
 }
 
-/// Marks as read; how many are not read after that.
-pub(super) async fn mark_read(realm: &mut PgConnection, user: Uuid, which: &Read) -> Result<i32, DbError> {
+/// Marks as read; how many are not read after that, and whether that is another number than before.
+pub(super) async fn mark_read(
+    realm: &mut PgConnection,
+    user: Uuid,
+    which: &Read,
+) -> Result<(i32, bool), DbError> {
     lock_counter(realm, user).await?;
     let done = match which {
         Read::These(ids) => {
@@ -94,7 +98,8 @@ pub(super) async fn mark_read(realm: &mut PgConnection, user: Uuid, which: &Read
             .await?
         }
     };
-    count(realm, user, -i64::try_from(done.rows_affected()).unwrap_or(i64::MAX)).await
+    let read = done.rows_affected();
+    Ok((count(realm, user, -i64::try_from(read).unwrap_or(i64::MAX)).await?, read > 0))
 }
 
 /// Deletes one; whether it was there.
@@ -113,14 +118,14 @@ pub(super) async fn delete(realm: &mut PgConnection, user: Uuid, id: Uuid) -> Re
     Ok(was_unread.is_some())
 }
 
-/// Adds one that is not read, where it is not there.
+/// Adds one that is not read; how many are not read then. `None` where it is there already.
 pub(super) async fn put(
     realm: &mut PgConnection,
     (id, user): (Uuid, Uuid),
     kind: &str,
     said: &Rendered,
     data: &Map<String, Value>,
-) -> Result<(), DbError> {
+) -> Result<Option<i32>, DbError> {
     let done = sqlx::query(
         "insert into nexus.inbox (id, user_id, kind, title, text, data) values ($1, $2, $3, $4, $5, $6)
          on conflict (id) do nothing",
@@ -133,16 +138,14 @@ pub(super) async fn put(
     .bind(Json(data))
     .execute(&mut *realm)
     .await?;
-    if done.rows_affected() > 0 {
-        sqlx::query(
-            "insert into nexus.inbox_counters as kept (user_id, unread) values ($1, 1)
-             on conflict (user_id) do update set unread = kept.unread + 1",
-        )
-        .bind(user)
-        .execute(realm)
-        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let unread = sqlx::query_scalar(
+        "insert into nexus.inbox_counters as kept (user_id, unread) values ($1, 1)
+         on conflict (user_id) do update set unread = kept.unread + 1 returning unread",
+    );
+    Ok(Some(unread.bind(user).fetch_one(realm).await?))
 }
 
 /// Forgets some of what a user read 90 days ago, and of what is behind the newest.

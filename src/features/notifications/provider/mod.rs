@@ -220,7 +220,8 @@ fn require_usable(policy: &Policy, new: &NewProvider) -> Result<(), Notification
 /// A tenant's own way for mail; what it has in common with the one before is its connections.
 #[derive(Debug, Clone)]
 pub struct OwnMailer {
-    version: Uuid,
+    /// Another one after each change.
+    pub version: Uuid,
     pub mailer: Mailer,
 }
 

@@ -8,7 +8,7 @@ use super::remove::Makes;
 use crate::features::iam;
 use crate::features::notifications::provider;
 use crate::features::tenants::{self, TenantState};
-use crate::features::{services, webhooks};
+use crate::features::{services, subscribers, webhooks};
 use crate::infra::cluster;
 use crate::infra::db::{relaxed_transaction, transaction_as};
 use crate::infra::saga::{Probe, Step};
@@ -37,6 +37,7 @@ impl Step<Plan, ProvisioningError> for Reserve {
         plan.on.secrets.erase(&mut tx, plan.tenant.id).await?;
         webhooks::forget_tenant(&mut tx, plan.tenant.id).await?;
         services::forget_tenant(&mut tx, plan.tenant.id).await?;
+        subscribers::forget_tenant(&mut tx, plan.tenant.id).await?;
         provider::forget_tenant(&mut tx, plan.tenant.id).await?;
         tenants::set_access_key(&mut tx, plan.tenant.id, None, plan.on.secrets.record_key()).await?;
         tenants::set_state(&mut tx, plan.tenant.id, TenantState::Deleted).await?;

@@ -1,4 +1,5 @@
-//! Circuits: an instance whose calls failed is left alone for a while. Each process counts for itself.
+//! Circuits: what failed several times in a row, such as an address of a service or a mail server, is left alone for a
+//! while. Each process counts for itself.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,84 +8,96 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-/// Calls that fail in a row until the circuit opens.
+/// Uses that fail in a row until the circuit opens.
 const MOST_FAILURES: u32 = 5;
-/// How long it is open; then one call tries.
+/// How long it is open; then one use tries.
 const OPEN: Duration = Duration::from_secs(10);
-/// Most calls of an instance at once from one process: one that is slow must not hold all that a server has.
-const MOST_AT_ONCE: u32 = 64;
 
-/// The circuits of a process, by instance. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Circuits(Arc<Mutex<HashMap<Uuid, Circuit>>>);
+/// The circuits of a process for one sort of thing, by its id. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Circuits {
+    most_at_once: u32,
+    known: Arc<Mutex<HashMap<Uuid, Circuit>>>,
+}
 
-/// What is known of an instance that is called, or whose last call failed.
+/// What is known of one that is in use, or whose last use failed.
 #[derive(Debug, Default)]
 struct Circuit {
     /// In a row.
     failures: u32,
-    /// Until then nobody calls it.
+    /// Until then nobody uses it.
     open_until: Option<Instant>,
-    /// Whether the one call that tries is under way.
+    /// Whether the one use that tries is under way.
     is_tried: bool,
     running: u32,
 }
 
-/// Why an instance is not called.
+/// Why one is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// For so long.
     Open(Duration),
+    /// As many uses are under way as may be.
     Full,
 }
 
-/// One call of an instance. Where it is dropped without an end, it says nothing of the instance.
+/// One use. Where it is dropped without an end, it says nothing of what was used.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub struct Pass {
     circuits: Circuits,
-    instance: Uuid,
+    id: Uuid,
     is_trial: bool,
 }
 
-/// What a call has changed.
+/// What a use has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transition {
+pub enum Transition {
     Opened,
     Closed,
     None,
 }
 
 impl Circuits {
-    /// Begins a call.
-    pub(super) fn enter(&self, instance: Uuid, now: Instant) -> Result<Pass, Refusal> {
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = circuits.entry(instance).or_default();
+    /// Circuits that let so many uses of one be under way: one that is slow must not hold all that a server has.
+    #[must_use]
+    pub fn new(most_at_once: u32) -> Self {
+        Self { most_at_once, known: Arc::default() }
+    }
+
+    /// Begins a use.
+    ///
+    /// # Errors
+    /// Where it may not be used now.
+    pub fn enter(&self, id: Uuid, now: Instant) -> Result<Pass, Refusal> {
+        let mut circuits = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = circuits.entry(id).or_default();
         let is_trial = match known.open_until {
             Some(until) if until > now => return Err(Refusal::Open(until - now)),
             Some(_) if known.is_tried => return Err(Refusal::Open(Duration::from_secs(1))),
             open => open.is_some(),
         };
-        if known.running >= MOST_AT_ONCE {
+        if known.running >= self.most_at_once {
             return Err(Refusal::Full);
         }
         known.running += 1;
         known.is_tried |= is_trial;
-        Ok(Pass { circuits: self.clone(), instance, is_trial })
+        Ok(Pass { circuits: self.clone(), id, is_trial })
     }
 }
 
 impl Pass {
-    /// Ends the call.
-    pub(super) fn end(self, has_failed: bool, now: Instant) -> Transition {
+    /// Ends the use.
+    #[must_use]
+    pub fn end(self, has_failed: bool, now: Instant) -> Transition {
         self.count(has_failed, now)
     }
 
     fn count(&self, has_failed: bool, now: Instant) -> Transition {
-        let mut circuits = self.circuits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = circuits.get_mut(&self.instance) else { return Transition::None };
+        let mut circuits = self.circuits.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = circuits.get_mut(&self.id) else { return Transition::None };
         let was_open = known.open_until.is_some();
         if !has_failed {
-            // A call that began before the circuit opened and is answered late closes it, too.
+            // A use that began before the circuit opened and is answered late closes it, too.
             (known.failures, known.open_until) = (0, None);
             return if was_open { Transition::Closed } else { Transition::None };
         }
@@ -99,13 +112,13 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut circuits = self.circuits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entry::Occupied(mut known) = circuits.entry(self.instance) else { return };
+        let mut circuits = self.circuits.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Occupied(mut known) = circuits.entry(self.id) else { return };
         known.get_mut().running -= 1;
         if self.is_trial {
             known.get_mut().is_tried = false;
         }
-        // What is well is not kept: there is no end of instances.
+        // What is well is not kept: there is no end of ids.
         if known.get().running == 0 && known.get().failures == 0 {
             known.remove();
         }
@@ -121,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn a_circuit_opens_after_five_failures_in_a_row_and_one_call_tries_after_ten_seconds() {
-        let (circuits, instance, now) = (Circuits::default(), Uuid::now_v7(), Instant::now());
+    fn a_circuit_opens_after_five_failures_in_a_row_and_one_use_tries_after_ten_seconds() {
+        let (circuits, instance, now) = (Circuits::new(64), Uuid::now_v7(), Instant::now());
         assert_eq!(fail(&circuits, (instance, now), 4), Transition::None);
         assert_eq!(circuits.enter(instance, now).unwrap().end(false, now), Transition::None);
         assert_eq!(fail(&circuits, (instance, now), 4), Transition::None);
@@ -141,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_trial_that_was_cut_short_leaves_room_for_another() {
-        let (circuits, instance, now) = (Circuits::default(), Uuid::now_v7(), Instant::now());
+        let (circuits, instance, now) = (Circuits::new(64), Uuid::now_v7(), Instant::now());
         fail(&circuits, (instance, now), MOST_FAILURES);
         drop(circuits.enter(instance, now + OPEN).unwrap());
         assert!(circuits.enter(instance, now + OPEN).is_ok());
@@ -149,12 +162,12 @@ mod tests {
 
     #[test]
     fn an_instance_has_so_many_calls_at_once_and_what_is_well_is_forgotten() {
-        let (circuits, instance, now) = (Circuits::default(), Uuid::now_v7(), Instant::now());
-        let all: Vec<Pass> = (0..MOST_AT_ONCE).map(|_| circuits.enter(instance, now).unwrap()).collect();
+        let (circuits, instance, now) = (Circuits::new(64), Uuid::now_v7(), Instant::now());
+        let all: Vec<Pass> = (0..64).map(|_| circuits.enter(instance, now).unwrap()).collect();
         assert_eq!(circuits.enter(instance, now).unwrap_err(), Refusal::Full);
         for pass in all {
-            pass.end(false, now);
+            let _ = pass.end(false, now);
         }
-        assert!(circuits.0.lock().unwrap().is_empty());
+        assert!(circuits.known.lock().unwrap().is_empty());
     }
 }
